@@ -8,9 +8,12 @@ macro(capstan_require name)
   endif()
 endmacro()
 
+include(TorchCuda)
 # TorchConfig warns about optional parts of its own (kineto) that nobody here can change.
 set(_level "${CMAKE_MESSAGE_LOG_LEVEL}")
-set(CMAKE_MESSAGE_LOG_LEVEL ERROR)
+if(NOT CAPSTAN_TORCH_CUDA)
+  set(CMAKE_MESSAGE_LOG_LEVEL ERROR)
+endif()
 find_package(Torch 2.11 QUIET)
 set(CMAKE_MESSAGE_LOG_LEVEL "${_level}")
 capstan_require(Torch "Run tools/setup.sh, or pass the folder that Python prints for

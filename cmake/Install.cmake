@@ -7,6 +7,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/capstanConfigVersion.cmak
 install(EXPORT capstanTargets NAMESPACE capstan:: DESTINATION ${_package})
 install(FILES
   ${PROJECT_BINARY_DIR}/capstanConfig.cmake ${PROJECT_BINARY_DIR}/capstanConfigVersion.cmake
-  ${CMAKE_CURRENT_LIST_DIR}/Dependencies.cmake ${CMAKE_CURRENT_LIST_DIR}/FindOpenCVParts.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/Dependencies.cmake ${CMAKE_CURRENT_LIST_DIR}/TorchCuda.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/FindOpenCVParts.cmake
   ${CMAKE_CURRENT_LIST_DIR}/FindSentencePiece.cmake ${CMAKE_CURRENT_LIST_DIR}/FindXxHash.cmake
   DESTINATION ${_package})

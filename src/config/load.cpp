@@ -25,13 +25,16 @@ std::string expand_environment(const std::string& text, const std::string& where
       ++i;
     } else if (text.compare(i, 2, "${") == 0) {
       const std::size_t end = text.find('}', i);
-      if (end == std::string::npos) throw ConfigError(fmt::format("{}: '${{' has no closing brace in '{}'", where, text));
+      if (end == std::string::npos)
+        throw ConfigError(fmt::format("{}: '${{' has no closing brace in '{}'", where, text));
       const std::string inside = text.substr(i + 2, end - i - 2);
       const std::size_t separator = inside.find(":-");
       const std::string name = inside.substr(0, separator);
       const char* const value = std::getenv(name.c_str());
-      if (value != nullptr) result += value;
-      else if (separator != std::string::npos) result += inside.substr(separator + 2);
+      if (value != nullptr)
+        result += value;
+      else if (separator != std::string::npos)
+        result += inside.substr(separator + 2);
       else
         throw ConfigError(fmt::format("{}: the environment variable {} is not set; set it, or write ${{{}:-default}}",
                                       where, name, name));
@@ -77,8 +80,10 @@ void merge(Node& base, Node top) {
     return;
   }
   for (auto& [key, value] : top.entries) {
-    if (Node* existing = base.find(key)) merge(*existing, std::move(value));
-    else base.entries.emplace_back(key, std::move(value));
+    if (Node* existing = base.find(key))
+      merge(*existing, std::move(value));
+    else
+      base.entries.emplace_back(key, std::move(value));
   }
 }
 
@@ -91,8 +96,8 @@ Node load_extended(const std::filesystem::path& path, std::vector<std::filesyste
   Node top = load_yaml(path);
   Node base;
   base.kind = Node::Kind::kMap;
-  const auto extends = std::find_if(top.entries.begin(), top.entries.end(),
-                                    [](const auto& entry) { return entry.first == "extends"; });
+  const auto extends =
+      std::find_if(top.entries.begin(), top.entries.end(), [](const auto& entry) { return entry.first == "extends"; });
   if (extends != top.entries.end()) {
     const Node value = extends->second;
     top.entries.erase(extends);
@@ -138,7 +143,8 @@ void apply_override(Node& root, const std::string& text) {
     if (at->kind == Node::Kind::kSequence) {
       const bool number = !key.empty() && key.size() < 7 && key.find_first_not_of("0123456789") == std::string::npos;
       if (!number || std::stoul(key) >= at->items.size())
-        throw ConfigError(fmt::format("command line: {}: '{}' is no entry of a list of {}", text, key, at->items.size()));
+        throw ConfigError(
+            fmt::format("command line: {}: '{}' is no entry of a list of {}", text, key, at->items.size()));
       at = &at->items[std::stoul(key)];
       continue;
     }

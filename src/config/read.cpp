@@ -14,10 +14,14 @@ namespace {
 
 std::string describe(const Node& node) {
   switch (node.kind) {
-    case Node::Kind::kNull: return "nothing";
-    case Node::Kind::kScalar: return fmt::format("'{}'", node.scalar);
-    case Node::Kind::kSequence: return "a list";
-    case Node::Kind::kMap: return "keys and values";
+    case Node::Kind::kNull:
+      return "nothing";
+    case Node::Kind::kScalar:
+      return fmt::format("'{}'", node.scalar);
+    case Node::Kind::kSequence:
+      return "a list";
+    case Node::Kind::kMap:
+      return "keys and values";
   }
   return "";
 }
@@ -47,8 +51,7 @@ bool is_plain(const Node& node, const std::string& path, const char* expected, P
 }
 
 template <class Integer>
-void read_integer(const Node& node, const std::string& path, Integer& value, const Limits& limits,
-                  Problems& problems) {
+void read_integer(const Node& node, const std::string& path, Integer& value, const Limits& limits, Problems& problems) {
   if (!is_plain(node, path, "an integer", problems)) return;
   Integer parsed{};
   const char* const begin = node.scalar.data();
@@ -65,7 +68,8 @@ void read_integer(const Node& node, const std::string& path, Integer& value, con
 }  // namespace
 
 void report_type(const Node& node, const std::string& path, const std::string& expected, Problems& problems) {
-  problems.add(node, fmt::format("{}{}found {}, expected {}", path, path.empty() ? "" : ": ", describe(node), expected));
+  problems.add(node,
+               fmt::format("{}{}found {}, expected {}", path, path.empty() ? "" : ": ", describe(node), expected));
 }
 
 void report_unknown_keys(const Node& node, const std::string& path, const std::vector<std::string>& known,
@@ -83,9 +87,12 @@ void report_unknown_keys(const Node& node, const std::string& path, const std::v
 
 void read_value(const Node& node, const std::string& path, bool& value, const Limits&, Problems& problems) {
   if (!is_plain(node, path, "true or false", problems)) return;
-  if (node.scalar == "true") value = true;
-  else if (node.scalar == "false") value = false;
-  else report_type(node, path, "true or false", problems);
+  if (node.scalar == "true")
+    value = true;
+  else if (node.scalar == "false")
+    value = false;
+  else
+    report_type(node, path, "true or false", problems);
 }
 
 void read_value(const Node& node, const std::string& path, int& value, const Limits& limits, Problems& problems) {

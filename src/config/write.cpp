@@ -25,16 +25,30 @@ std::string quote(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {
     switch (c) {
-      case '"': quoted += "\\\""; break;
-      case '\\': quoted += "\\\\"; break;
-      case '\n': quoted += "\\n"; break;
-      case '\t': quoted += "\\t"; break;
-      case '\r': quoted += "\\r"; break;
+      case '"':
+        quoted += "\\\"";
+        break;
+      case '\\':
+        quoted += "\\\\";
+        break;
+      case '\n':
+        quoted += "\\n";
+        break;
+      case '\t':
+        quoted += "\\t";
+        break;
+      case '\r':
+        quoted += "\\r";
+        break;
       // "${" must not be taken for an environment variable when the file is read again.
-      case '$': quoted += "$$"; break;
+      case '$':
+        quoted += "$$";
+        break;
       default:
-        if (static_cast<unsigned char>(c) < 0x20) quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        else quoted += c;
+        if (static_cast<unsigned char>(c) < 0x20)
+          quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        else
+          quoted += c;
     }
   }
   return quoted + "\"";
@@ -49,13 +63,15 @@ std::string format_value(const std::string& value) { return is_plain_string(valu
 
 std::string format_value(const Node& value) {
   switch (value.kind) {
-    case Node::Kind::kNull: return "null";
-    case Node::Kind::kScalar: return value.quoted || value.scalar.empty() ? quote(value.scalar)
-                                     : is_plain_string(value.scalar)      ? value.scalar
-                                     : value.scalar.find_first_of(" :#{}[],&*!|>'\"%@`$") == std::string::npos
-                                         ? value.scalar
-                                         : quote(value.scalar);
-    case Node::Kind::kSequence: return format_value(value.items);
+    case Node::Kind::kNull:
+      return "null";
+    case Node::Kind::kScalar:
+      return value.quoted || value.scalar.empty()                                      ? quote(value.scalar)
+             : is_plain_string(value.scalar)                                           ? value.scalar
+             : value.scalar.find_first_of(" :#{}[],&*!|>'\"%@`$") == std::string::npos ? value.scalar
+                                                                                       : quote(value.scalar);
+    case Node::Kind::kSequence:
+      return format_value(value.items);
     case Node::Kind::kMap: {
       std::string text = "{";
       for (const auto& [key, entry] : value.entries)
@@ -81,7 +97,8 @@ std::string describe_type(const char* type, const Limits& limits) {
 }
 
 void YamlWriter::begin_section(const char* key, const char* doc) {
-  text_ += std::string(static_cast<std::size_t>(indent_), ' ') + key + ":" + (comments_ ? fmt::format("  # {}", doc) : "") + "\n";
+  text_ += std::string(static_cast<std::size_t>(indent_), ' ') + key + ":" +
+           (comments_ ? fmt::format("  # {}", doc) : "") + "\n";
 }
 
 void YamlWriter::line(const char* key, const std::string& value, const char* doc) {

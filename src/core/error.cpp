@@ -5,7 +5,8 @@
 namespace capstan {
 
 void internal_error(const char* file, int line, const char* what) {
-  throw std::logic_error(fmt::format("capstan: internal error, {} does not hold ({}:{}); please report it", what, file, line));
+  throw std::logic_error(
+      fmt::format("capstan: internal error, {} does not hold ({}:{}); please report it", what, file, line));
 }
 
 }  // namespace capstan

@@ -9,7 +9,9 @@
 namespace capstan {
 
 std::string_view trim(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; };
+  const auto is_space = [](char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+  };
   while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
   return text;
@@ -99,11 +101,14 @@ std::string human_duration(double seconds) {
 }
 
 std::string human_count(double count) {
-  if (count != 0 && std::fabs(count) < 100) return fmt::format("{:.1f}", count);
-  std::string digits = fmt::format("{}", static_cast<std::int64_t>(std::llround(std::fabs(count))));
-  for (std::ptrdiff_t at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
-    digits.insert(static_cast<std::size_t>(at), ",");
-  return count < 0 ? "-" + digits : digits;
+  if (count != std::round(count) && std::fabs(count) < 100) return fmt::format("{:.1f}", count);
+  const std::string digits = fmt::format("{}", static_cast<std::int64_t>(std::llround(std::fabs(count))));
+  std::string grouped = count < 0 ? "-" : "";
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) grouped += ',';
+    grouped += digits[i];
+  }
+  return grouped;
 }
 
 bool is_valid_utf8(std::string_view text) {
@@ -111,11 +116,16 @@ bool is_valid_utf8(std::string_view text) {
     const auto lead = static_cast<unsigned char>(text[i]);
     std::size_t length = 0;
     std::uint32_t code = 0;
-    if (lead < 0x80) length = 1, code = lead;
-    else if (lead >> 5 == 0x6) length = 2, code = lead & 0x1F;
-    else if (lead >> 4 == 0xE) length = 3, code = lead & 0x0F;
-    else if (lead >> 3 == 0x1E) length = 4, code = lead & 0x07;
-    else return false;
+    if (lead < 0x80)
+      length = 1, code = lead;
+    else if (lead >> 5 == 0x6)
+      length = 2, code = lead & 0x1F;
+    else if (lead >> 4 == 0xE)
+      length = 3, code = lead & 0x0F;
+    else if (lead >> 3 == 0x1E)
+      length = 4, code = lead & 0x07;
+    else
+      return false;
     if (i + length > text.size()) return false;
     for (std::size_t k = 1; k < length; ++k) {
       const auto next = static_cast<unsigned char>(text[i + k]);

@@ -21,8 +21,7 @@ void read_value(const Node& node, const std::string& path, std::int64_t& value, 
 void read_value(const Node& node, const std::string& path, double& value, const Limits& limits, Problems& problems);
 void read_value(const Node& node, const std::string& path, std::string& value, const Limits& limits,
                 Problems& problems);
-void read_value(const Node& node, const std::string& path, Component& value, const Limits& limits,
-                Problems& problems);
+void read_value(const Node& node, const std::string& path, Component& value, const Limits& limits, Problems& problems);
 
 // The problem of a value that is not what `expected` says.
 void report_type(const Node& node, const std::string& path, const std::string& expected, Problems& problems);

@@ -46,15 +46,25 @@ std::string describe_type(const char* type, const Limits& limits);
 
 template <class T>
 std::string type_name() {
-  if constexpr (std::is_same_v<T, bool>) return "true or false";
-  else if constexpr (std::is_integral_v<T>) return "integer";
-  else if constexpr (std::is_floating_point_v<T>) return "number";
-  else if constexpr (std::is_same_v<T, std::string>) return "text";
-  else if constexpr (std::is_same_v<T, Component>) return "plug-in";
-  else if constexpr (requires { typename T::value_type; typename T::size_type; })
+  if constexpr (std::is_same_v<T, bool>)
+    return "true or false";
+  else if constexpr (std::is_integral_v<T>)
+    return "integer";
+  else if constexpr (std::is_floating_point_v<T>)
+    return "number";
+  else if constexpr (std::is_same_v<T, std::string>)
+    return "text";
+  else if constexpr (std::is_same_v<T, Component>)
+    return "plug-in";
+  else if constexpr (requires {
+                       typename T::value_type;
+                       typename T::size_type;
+                     })
     return "list of " + type_name<typename T::value_type>();
-  else if constexpr (requires { typename T::value_type; }) return type_name<typename T::value_type>();
-  else return "section";
+  else if constexpr (requires { typename T::value_type; })
+    return type_name<typename T::value_type>();
+  else
+    return "section";
 }
 
 // The resolved configuration as YAML, one field a line, that can be read again.

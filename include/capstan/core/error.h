@@ -50,7 +50,7 @@ class UnsupportedError : public Error {
 
 }  // namespace capstan
 
-#define CAPSTAN_ASSERT(condition)                                              \
-  do {                                                                         \
+#define CAPSTAN_ASSERT(condition)                                                \
+  do {                                                                           \
     if (!(condition)) ::capstan::internal_error(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -24,8 +24,8 @@ namespace capstan {
 struct Limits {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  bool above_min = false;            // the minimum itself is excluded
-  std::vector<std::string> choices;  // for strings; empty means any
+  bool above_min = false;              // the minimum itself is excluded
+  std::vector<std::string> choices{};  // for strings; empty means any
 };
 
 inline Limits at_least(double min) { return {.min = min}; }

@@ -19,10 +19,10 @@ class Random {
   using State = std::array<std::uint64_t, 4>;
   explicit Random(std::uint64_t seed);
   std::uint64_t next();
-  double uniform();                                    // [0, 1)
-  double uniform(double low, double high);             // [low, high)
-  double normal();                                     // mean 0, deviation 1
-  std::uint64_t below(std::uint64_t bound);            // [0, bound), unbiased; bound > 0
+  double uniform();                                           // [0, 1)
+  double uniform(double low, double high);                    // [low, high)
+  double normal();                                            // mean 0, deviation 1
+  std::uint64_t below(std::uint64_t bound);                   // [0, bound), unbiased; bound > 0
   std::int64_t between(std::int64_t low, std::int64_t high);  // [low, high]
   const State& state() const { return state_; }
   void set_state(const State& state) { state_ = state; }

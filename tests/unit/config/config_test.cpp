@@ -65,7 +65,8 @@ TEST_CASE("every kind of field is read", "[config][read]") {
   Problems problems;
   const Outer value = read_text(
       "learning_rate: 1e-3\nbf16: true\nschedule: cosine\nlimit: 3\n"
-      "source: {name: coco, config: {images: x}}\ninner:\n  steps: 7\n  names: [b, c]\n", problems);
+      "source: {name: coco, config: {images: x}}\ninner:\n  steps: 7\n  names: [b, c]\n",
+      problems);
   problems.throw_if_any();
   CHECK(value.learning_rate == 1e-3);
   CHECK(value.bf16);
@@ -78,13 +79,15 @@ TEST_CASE("every kind of field is read", "[config][read]") {
 }
 
 TEST_CASE("all problems are told at once with file, line and the nearest key", "[config][read]") {
-  const std::string text = problems_of("learnin_rate: 1\nbf16: yes\ninner:\n  steps: 1000\n  names: []\nschedule: cosin\n");
+  const std::string text =
+      problems_of("learnin_rate: 1\nbf16: yes\ninner:\n  steps: 1000\n  names: []\nschedule: cosin\n");
   CHECK_THAT(text, ContainsSubstring("5 problems"));
   CHECK_THAT(text, ContainsSubstring("run.yaml:1: unknown key 'learnin_rate'. Did you mean 'learning_rate'?"));
   CHECK_THAT(text, ContainsSubstring("run.yaml:2: bf16: found 'yes', expected true or false"));
   CHECK_THAT(text, ContainsSubstring("run.yaml:4: inner.steps: found 1000, expected at least 1 and at most 100"));
   CHECK_THAT(text, ContainsSubstring("inner: names is empty"));
-  CHECK_THAT(text, ContainsSubstring("run.yaml:6: schedule: found 'cosin', expected one of: linear, cosine. Did you mean 'cosine'?"));
+  CHECK_THAT(text, ContainsSubstring(
+                       "run.yaml:6: schedule: found 'cosin', expected one of: linear, cosine. Did you mean 'cosine'?"));
 }
 
 TEST_CASE("wrong types name what was found and expected", "[config][read]") {
@@ -99,7 +102,8 @@ TEST_CASE("wrong types name what was found and expected", "[config][read]") {
 }
 
 TEST_CASE("broken YAML and doubled keys are configuration errors with a line", "[config][yaml]") {
-  CHECK_THROWS_WITH(parse_yaml("a: [1\nb: 2", "x.yaml"), ContainsSubstring("x.yaml:") && ContainsSubstring("broken YAML"));
+  CHECK_THROWS_WITH(parse_yaml("a: [1\nb: 2", "x.yaml"),
+                    ContainsSubstring("x.yaml:") && ContainsSubstring("broken YAML"));
   CHECK_THROWS_WITH(parse_yaml("a: 1\na: 2", "x.yaml"), "x.yaml:2: the key 'a' appears twice");
   CHECK_THROWS_AS(load_yaml("no/such/file.yaml"), ConfigError);
 }
@@ -109,7 +113,8 @@ TEST_CASE("environment variables are filled in", "[config][yaml]") {
   CHECK(parse_yaml("a: ${CAPSTAN_TEST_FOLDER}/x", "x").find("a")->scalar == "photos/x");
   CHECK(parse_yaml("a: ${CAPSTAN_TEST_NONE:-y}", "x").find("a")->scalar == "y");
   CHECK(parse_yaml("a: 5$$", "x").find("a")->scalar == "5$");
-  CHECK_THROWS_WITH(parse_yaml("\na: ${CAPSTAN_TEST_NONE}", "x"), ContainsSubstring("x:2") && ContainsSubstring("CAPSTAN_TEST_NONE is not set"));
+  CHECK_THROWS_WITH(parse_yaml("\na: ${CAPSTAN_TEST_NONE}", "x"),
+                    ContainsSubstring("x:2") && ContainsSubstring("CAPSTAN_TEST_NONE is not set"));
 }
 
 TEST_CASE("extends lays files under each other and overrides go on top", "[config][load]") {
@@ -127,13 +132,17 @@ TEST_CASE("extends lays files under each other and overrides go on top", "[confi
 }
 
 TEST_CASE("a wrong override says where it came from", "[config][load]") {
-  CHECK_THROWS_WITH(load<Outer>("", std::vector<std::string>{"bf16"}), "command line: found 'bf16', expected key.path=value");
-  CHECK_THROWS_WITH(load<Outer>("", std::vector<std::string>{"bf16=2"}), "command line: bf16: found '2', expected true or false");
+  CHECK_THROWS_WITH(load<Outer>("", std::vector<std::string>{"bf16"}),
+                    "command line: found 'bf16', expected key.path=value");
+  CHECK_THROWS_WITH(load<Outer>("", std::vector<std::string>{"bf16=2"}),
+                    "command line: bf16: found '2', expected true or false");
 }
 
 TEST_CASE("a configuration written out is read back the same", "[config][write]") {
   Problems problems;
-  Outer value = read_text("source: {name: coco, config: {images: \"a b: ${HOME}\", count: 3}}\ninner: {names: [\"1\", \"x y\", \"$5\"]}\n", problems);
+  Outer value = read_text(
+      "source: {name: coco, config: {images: \"a b: ${HOME}\", count: 3}}\ninner: {names: [\"1\", \"x y\", \"$5\"]}\n",
+      problems);
   problems.throw_if_any();
   for (const bool comments : {false, true}) {
     const std::string text = to_yaml(value, comments);

@@ -19,10 +19,12 @@ TEST_CASE("an atomic write replaces the whole file and leaves nothing beside it"
 TEST_CASE("a folder that fails half-way leaves no trace", "[core][files]") {
   const TempDir dir;
   const auto target = dir.path() / "checkpoint";
-  CHECK_THROWS_WITH(write_directory_atomic(target, [](const fs::path& temporary) {
-    std::ofstream(temporary / "half") << "x";
-    throw DataError("disk full");
-  }), "disk full");
+  CHECK_THROWS_WITH(write_directory_atomic(target,
+                                           [](const fs::path& temporary) {
+                                             std::ofstream(temporary / "half") << "x";
+                                             throw DataError("disk full");
+                                           }),
+                    "disk full");
   CHECK(fs::is_empty(dir.path()));
   write_directory_atomic(target, [](const fs::path& temporary) { std::ofstream(temporary / "whole") << "x"; });
   CHECK(read_file(target / "whole") == "x");
@@ -30,7 +32,8 @@ TEST_CASE("a folder that fails half-way leaves no trace", "[core][files]") {
 
 TEST_CASE("reading says which file is missing, a folder or too large", "[core][files]") {
   const TempDir dir;
-  CHECK_THROWS_WITH(read_file(dir.path() / "none.json"), ContainsSubstring("none.json") && ContainsSubstring("No such file"));
+  CHECK_THROWS_WITH(read_file(dir.path() / "none.json"),
+                    ContainsSubstring("none.json") && ContainsSubstring("No such file"));
   CHECK_THROWS_WITH(read_file(dir.path()), ContainsSubstring("is a folder"));
   write_file_atomic(dir.path() / "big", "12345");
   CHECK_THROWS_WITH(read_file(dir.path() / "big", 4), ContainsSubstring("has 5 bytes, expected at most 4"));
@@ -47,7 +50,8 @@ TEST_CASE("checksums are XXH3-128 with the seed of xxhsum", "[core][files]") {
 TEST_CASE("an output folder with files is refused unless allowed", "[core][files]") {
   const TempDir dir;
   write_file_atomic(dir.path() / "old", "x");
-  CHECK_THROWS_WITH(require_output_directory(dir.path(), false), ContainsSubstring("not empty") && ContainsSubstring("overwrite=true"));
+  CHECK_THROWS_WITH(require_output_directory(dir.path(), false),
+                    ContainsSubstring("not empty") && ContainsSubstring("overwrite=true"));
   CHECK_NOTHROW(require_output_directory(dir.path(), true));
   CHECK_NOTHROW(require_output_directory(dir.path() / "new" / "deep", false));
 }

@@ -27,6 +27,8 @@ TEST_CASE("people read bytes, durations and counts", "[core][strings]") {
   CHECK(human_count(1234567) == "1,234,567");
   CHECK(human_count(-1234) == "-1,234");
   CHECK(human_count(0) == "0");
+  CHECK(human_count(7) == "7");
+  CHECK(human_count(12.34) == "12.3");
 }
 
 TEST_CASE("UTF-8 is checked as the standard says", "[core][strings]") {

@@ -1,0 +1,90 @@
+// VisionEncoderDecoderModel: a vision encoder, a language decoder with cross-attention, Hugging Face files.
+//
+// Shapes: B batch, C channels, H height, W width, S image tokens, T text tokens, D hidden size, V vocabulary,
+// N attention heads, K head size.
+#pragma once
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capstan/checkpoint/safetensors.h"
+#include "capstan/models/gpt2.h"
+#include "capstan/models/vit.h"
+
+namespace capstan {
+
+struct VisionEncoderDecoderConfig {
+  VitConfig encoder;
+  Gpt2Config decoder;
+  std::int64_t decoder_start_token_id = 50256;
+  std::int64_t bos_token_id = 50256;
+  std::int64_t eos_token_id = 50256;
+  std::int64_t pad_token_id = 50256;
+
+  template <class Visitor>
+  void fields(Visitor& v) {
+    v("encoder", encoder, "The vision encoder (ViT).");
+    v("decoder", decoder, "The language decoder (GPT-2).");
+    v("decoder_start_token_id", decoder_start_token_id, "First input of the decoder.", at_least(0));
+    v("bos_token_id", bos_token_id, "Token that begins a text.", at_least(0));
+    v("eos_token_id", eos_token_id, "Token that ends a text.", at_least(0));
+    v("pad_token_id", pad_token_id, "Token that fills a batch.", at_least(0));
+  }
+  // Relations between the fields of this struct and of its parts.
+  void check(std::vector<std::string>& problems) const;
+};
+
+// What loading did to each parameter.
+struct LoadReport {
+  std::vector<std::string> newly_initialized;  // in the model, not in the files
+  std::vector<std::string> unexpected;         // in the files, not in the model
+};
+
+class VisionEncoderDecoder : public torch::nn::Module {
+ public:
+  // Weights are zeros: create_model or load_pretrained fill them. ConfigError lists what does not fit.
+  explicit VisionEncoderDecoder(const VisionEncoderDecoderConfig& config);
+
+  // pixel_values float [B, C, H, W] -> [B, S, D] of the decoder's width (enc_to_dec_proj applied where sizes differ).
+  at::Tensor encode(const at::Tensor& pixel_values_BCHW);
+  // decoder_input_ids int64 [B, T]; hidden states as returned by encode -> logits [B, T, V].
+  at::Tensor decode(const at::Tensor& input_ids_BT, const at::Tensor& encoder_hidden_BSD, Gpt2Cache* cache = nullptr);
+  // Decoder hidden states before lm_head [B, T, D], for losses that project only real positions.
+  at::Tensor decode_hidden(const at::Tensor& input_ids_BT, const at::Tensor& encoder_hidden_BSD,
+                           Gpt2Cache* cache = nullptr);
+  at::Tensor lm_head(const at::Tensor& hidden);
+
+  const VisionEncoderDecoderConfig& config() const { return config_; }
+  Vit& encoder() { return *encoder_; }
+  Gpt2& decoder() { return *decoder_; }
+
+  // Parameters and buffers under Hugging Face's names, sharing the model's memory. The tied lm_head is left out, as
+  // transformers does.
+  TensorMap state() const;
+  // Copies tensors in. Names may be those of published files or of transformers 5 modules; mask buffers of old GPT-2
+  // files are skipped. CheckpointError for mismatched shapes and, without `report`, for missing and unexpected names;
+  // with `report` those are listed there and missing parameters keep their values. Nothing is copied on an error.
+  void load_state(const TensorMap& tensors, LoadReport* report = nullptr);
+
+ private:
+  VisionEncoderDecoderConfig config_;
+  std::shared_ptr<Vit> encoder_;
+  std::shared_ptr<Gpt2> decoder_;
+  Linear enc_to_dec_proj_{nullptr};  // empty where the widths are equal
+};
+
+// A model with fresh weights, drawn as transformers does: normal of deviation initializer_range, residual projections
+// of the decoder scaled by 1/sqrt(2 * n_layer), biases 0, layer normalisation 1. They depend on `seed` only.
+std::shared_ptr<VisionEncoderDecoder> create_model(const VisionEncoderDecoderConfig& config, std::uint64_t seed);
+
+// labels int64 [B, T] with -100 where there is none -> decoder inputs: start token, then labels shifted right,
+// -100 replaced by pad (transformers' shift_tokens_right).
+at::Tensor shift_tokens_right(const at::Tensor& labels_BT, std::int64_t pad_token_id,
+                              std::int64_t decoder_start_token_id);
+
+}  // namespace capstan

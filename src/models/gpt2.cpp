@@ -1,0 +1,76 @@
+// The language decoder: embeddings, blocks, and the head over the vocabulary.
+#include "capstan/models/gpt2.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "capstan/core/error.h"
+#include "capstan/models/registry.h"
+#include "capstan/nn/scope.h"
+#include "models/gpt2_block.h"
+
+namespace capstan {
+
+ModelEntry gpt2_model() {
+  return {.name = "gpt2", .summary = "GPT-2 language decoder with cross-attention (transformers' GPT2LMHeadModel)"};
+}
+
+namespace {
+
+void prepare(Gpt2Cache& cache, std::size_t num_layers, std::int64_t num_new) {
+  if (cache.keys.empty()) {
+    cache.keys.resize(num_layers);
+    cache.values.resize(num_layers);
+  }
+  if (cache.cross_keys.empty()) {
+    cache.cross_keys.resize(num_layers);
+    cache.cross_values.resize(num_layers);
+  }
+  CAPSTAN_ASSERT(cache.length + num_new <= cache.capacity);
+}
+
+}  // namespace
+
+void Gpt2Config::check(std::vector<std::string>& problems) const {
+  if (n_head < 1 || n_embd % n_head != 0)
+    problems.push_back(fmt::format("n_embd {} is not a multiple of n_head {}", n_embd, n_head));
+}
+
+Gpt2::Gpt2(const Gpt2Config& config) : config_(config) {
+  wte_ = scope(*this, "transformer.wte").register_parameter("weight", at::zeros({config.vocab_size, config.n_embd}));
+  wpe_ = scope(*this, "transformer.wpe").register_parameter("weight", at::zeros({config.n_positions, config.n_embd}));
+  for (int i = 0; i < config.n_layer; ++i)
+    blocks_.push_back(
+        scope(*this, "transformer.h")
+            .register_module(std::to_string(i), std::make_shared<Gpt2Block>(config, static_cast<std::size_t>(i))));
+  const auto norm = torch::nn::LayerNormOptions({config.n_embd}).eps(config.layer_norm_epsilon);
+  ln_f_ = scope(*this, "transformer").register_module("ln_f", torch::nn::LayerNorm(norm));
+  if (!config.tie_word_embeddings)
+    lm_head_weight_ =
+        scope(*this, "lm_head").register_parameter("weight", at::zeros({config.vocab_size, config.n_embd}));
+}
+
+at::Tensor Gpt2::forward(const at::Tensor& input_ids_BT, const at::Tensor& encoder_hidden_BSD, Gpt2Cache* cache) {
+  const std::int64_t num_new = input_ids_BT.size(1);
+  const std::int64_t num_past = cache != nullptr ? cache->length : 0;
+  if (num_past + num_new > config_.n_positions)
+    throw DataError(
+        fmt::format("a text of {} tokens does not fit the model, whose n_positions is {}; "
+                    "shorten the text or lower the longest length.",
+                    num_past + num_new, config_.n_positions));
+  if (cache != nullptr) prepare(*cache, blocks_.size(), num_new);
+
+  const at::Tensor positions_TD = wpe_.narrow(0, num_past, num_new);
+  at::Tensor x_BTD = at::embedding(wte_, input_ids_BT) + positions_TD;
+  x_BTD = at::dropout(x_BTD, config_.embd_pdrop, is_training());
+  const AttentionMask mask = causal_mask(num_new, num_past, x_BTD.device());
+  for (const auto& block : blocks_) x_BTD = block->forward(x_BTD, encoder_hidden_BSD, mask, cache);
+  if (cache != nullptr) cache->length += num_new;
+  return ln_f_->forward(x_BTD);
+}
+
+at::Tensor Gpt2::lm_head(const at::Tensor& hidden) {
+  return at::linear(hidden, config_.tie_word_embeddings ? wte_ : lm_head_weight_);
+}
+
+}  // namespace capstan

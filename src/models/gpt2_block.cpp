@@ -1,0 +1,101 @@
+// Projections around the shared attention, and the appending of keys and values to the cache.
+#include "models/gpt2_block.h"
+
+#include <ATen/ATen.h>
+
+#include "capstan/core/error.h"
+
+namespace capstan {
+namespace {
+
+// Writes `fresh` [B, N, T, K] behind the `past` positions of `buffer` (made on first use) and returns all of them.
+at::Tensor append(at::Tensor& buffer, const at::Tensor& fresh, std::int64_t past, std::int64_t capacity) {
+  const std::int64_t count = fresh.size(2);
+  if (!buffer.defined()) buffer = at::empty({fresh.size(0), fresh.size(1), capacity, fresh.size(3)}, fresh.options());
+  buffer.narrow(2, past, count).copy_(fresh);
+  return buffer.narrow(2, 0, past + count);
+}
+
+}  // namespace
+
+Gpt2SelfAttention::Gpt2SelfAttention(const Gpt2Config& config, std::size_t layer)
+    : num_heads_(config.n_head), attn_dropout_(config.attn_pdrop), layer_(layer) {
+  c_attn_ = register_module("c_attn", TransposedLinear(config.n_embd, 3 * config.n_embd));
+  c_proj_ = register_module("c_proj", TransposedLinear(config.n_embd, config.n_embd));
+}
+
+at::Tensor Gpt2SelfAttention::forward(const at::Tensor& x_BTD, const AttentionMask& mask, Gpt2Cache* cache) {
+  const std::vector<at::Tensor> qkv = c_attn_->forward(x_BTD).chunk(3, -1);
+  const at::Tensor q_BNTK = split_heads(qkv[0], num_heads_);
+  at::Tensor k_BNTK = split_heads(qkv[1], num_heads_);
+  at::Tensor v_BNTK = split_heads(qkv[2], num_heads_);
+  if (cache != nullptr) {
+    k_BNTK = append(cache->keys[layer_], k_BNTK, cache->length, cache->capacity);
+    v_BNTK = append(cache->values[layer_], v_BNTK, cache->length, cache->capacity);
+  }
+  const double dropout = is_training() ? attn_dropout_ : 0.0;
+  return c_proj_->forward(merge_heads(attend(q_BNTK, k_BNTK, v_BNTK, mask, dropout)));
+}
+
+Gpt2CrossAttention::Gpt2CrossAttention(const Gpt2Config& config, std::size_t layer)
+    : num_heads_(config.n_head), attn_dropout_(config.attn_pdrop), layer_(layer) {
+  c_attn_ = register_module("c_attn", TransposedLinear(config.n_embd, 2 * config.n_embd));
+  q_attn_ = register_module("q_attn", TransposedLinear(config.n_embd, config.n_embd));
+  c_proj_ = register_module("c_proj", TransposedLinear(config.n_embd, config.n_embd));
+}
+
+at::Tensor Gpt2CrossAttention::forward(const at::Tensor& x_BTD, const at::Tensor& encoder_hidden_BSD,
+                                       Gpt2Cache* cache) {
+  at::Tensor k_BNSK, v_BNSK;
+  if (cache != nullptr && cache->cross_keys[layer_].defined()) {
+    k_BNSK = cache->cross_keys[layer_];
+    v_BNSK = cache->cross_values[layer_];
+  } else {
+    CAPSTAN_ASSERT(encoder_hidden_BSD.defined());
+    const std::vector<at::Tensor> kv = c_attn_->forward(encoder_hidden_BSD).chunk(2, -1);
+    k_BNSK = split_heads(kv[0], num_heads_);
+    v_BNSK = split_heads(kv[1], num_heads_);
+    if (cache != nullptr) {
+      // Contiguous once, because every later step reads them.
+      k_BNSK = cache->cross_keys[layer_] = k_BNSK.contiguous();
+      v_BNSK = cache->cross_values[layer_] = v_BNSK.contiguous();
+    }
+  }
+  const at::Tensor q_BNTK = split_heads(q_attn_->forward(x_BTD), num_heads_);
+  const double dropout = is_training() ? attn_dropout_ : 0.0;
+  return c_proj_->forward(merge_heads(attend(q_BNTK, k_BNSK, v_BNSK, {}, dropout)));
+}
+
+Gpt2Mlp::Gpt2Mlp(const Gpt2Config& config) : activation_(parse_activation(config.activation_function)) {
+  const int inner = config.n_inner > 0 ? config.n_inner : 4 * config.n_embd;
+  c_fc_ = register_module("c_fc", TransposedLinear(config.n_embd, inner));
+  c_proj_ = register_module("c_proj", TransposedLinear(inner, config.n_embd));
+}
+
+at::Tensor Gpt2Mlp::forward(const at::Tensor& x_BTD) {
+  return c_proj_->forward(activate(c_fc_->forward(x_BTD), activation_));
+}
+
+Gpt2Block::Gpt2Block(const Gpt2Config& config, std::size_t layer) : resid_dropout_(config.resid_pdrop) {
+  const auto norm = torch::nn::LayerNormOptions({config.n_embd}).eps(config.layer_norm_epsilon);
+  ln_1_ = register_module("ln_1", torch::nn::LayerNorm(norm));
+  attn_ = register_module("attn", std::make_shared<Gpt2SelfAttention>(config, layer));
+  if (config.add_cross_attention) {
+    ln_cross_attn_ = register_module("ln_cross_attn", torch::nn::LayerNorm(norm));
+    crossattention_ = register_module("crossattention", std::make_shared<Gpt2CrossAttention>(config, layer));
+  }
+  ln_2_ = register_module("ln_2", torch::nn::LayerNorm(norm));
+  mlp_ = register_module("mlp", std::make_shared<Gpt2Mlp>(config));
+}
+
+at::Tensor Gpt2Block::forward(const at::Tensor& x_BTD, const at::Tensor& encoder_hidden_BSD, const AttentionMask& mask,
+                              Gpt2Cache* cache) {
+  at::Tensor h_BTD = x_BTD + drop(attn_->forward(ln_1_->forward(x_BTD), mask, cache));
+  if (crossattention_ != nullptr)
+    h_BTD = h_BTD + drop(crossattention_->forward(ln_cross_attn_->forward(h_BTD), encoder_hidden_BSD, cache));
+  return h_BTD + drop(mlp_->forward(ln_2_->forward(h_BTD)));
+}
+
+at::Tensor Gpt2Block::drop(const at::Tensor& x) const { return at::dropout(x, resid_dropout_, is_training()); }
+
+}  // namespace capstan

@@ -1,0 +1,33 @@
+// Names to functions; the fused kernels of torch compute them.
+#include "capstan/nn/activation.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "capstan/core/error.h"
+
+namespace capstan {
+
+Activation parse_activation(std::string_view name) {
+  if (name == "gelu") return Activation::kGelu;
+  if (name == "gelu_new") return Activation::kGeluNew;
+  if (name == "relu") return Activation::kRelu;
+  if (name == "silu") return Activation::kSilu;
+  throw UnsupportedError(fmt::format("unknown activation '{}'; known: gelu, gelu_new, relu, silu.", name));
+}
+
+at::Tensor activate(const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kGelu:
+      return at::gelu(x);
+    case Activation::kGeluNew:
+      return at::gelu(x, "tanh");
+    case Activation::kRelu:
+      return at::relu(x);
+    case Activation::kSilu:
+      return at::silu(x);
+  }
+  CAPSTAN_ASSERT(false);
+}
+
+}  // namespace capstan

@@ -1,0 +1,88 @@
+// The part of Trainer that writes and reads checkpoints. What save() lists is what "resumable" means.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "capstan/checkpoint/safetensors.h"
+#include "capstan/core/error.h"
+#include "capstan/core/files.h"
+#include "capstan/core/json.h"
+#include "capstan/core/log.h"
+#include "capstan/models/pretrained.h"
+#include "capstan/train/trainer.h"
+
+namespace capstan {
+namespace {
+
+constexpr const char* kOptimizerFile = "optimizer.safetensors";
+
+// save_pretrained knows the model's token ids; how long captions may get is the run's choice.
+void set_caption_length(const fs::path& directory, const GenerationConfig& generation) {
+  const fs::path path = directory / "generation_config.json";
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(read_file(path));
+  json["max_new_tokens"] = generation.max_new_tokens;
+  write_json(path, json);
+}
+
+}  // namespace
+
+void Trainer::save(RunDir& directory) {
+  if (telemetry_) telemetry_->pause();
+  directory.save_checkpoint(state_.global_step, [&](const fs::path& folder) {
+    save_pretrained(*parts_.model, folder);
+    set_caption_length(folder, parts_.generation);
+    parts_.tokenizer->save(folder);
+    parts_.processor.save_pretrained(folder);
+    write_safetensors(folder / kOptimizerFile, update_.optimizer().state());
+    save_random_state(parts_.device, folder);
+    save_trainer_state(state_, identity_, config_, num_steps_, folder);
+  });
+  saved_step_ = state_.global_step;
+  directory.rotate(config_.save_total_limit, state_.best_model_checkpoint);
+}
+
+void Trainer::load(const fs::path& checkpoint) {
+  state_ = load_trainer_state(identity_, checkpoint);
+  parts_.model->load_state(read_pretrained_tensors(checkpoint));
+  update_.optimizer().load_state(read_safetensors(checkpoint / kOptimizerFile));
+  load_random_state(parts_.device, checkpoint);
+  log_info(fmt::format("{}: going on from step {} of {}", checkpoint.string(), state_.global_step, num_steps_));
+}
+
+void Trainer::restore(RunDir& directory, const std::string& resume) {
+  const auto existing = list_checkpoints(directory.path());
+  if (resume == "never") {
+    if (!existing.empty())
+      throw DataError(
+          fmt::format("{}: the output folder is not empty, it holds {}; choose another output folder, or "
+                      "resume=auto to go on",
+                      directory.path().string(), existing.back().path.filename().string()));
+    return;
+  }
+  if (resume == "auto") {
+    if (existing.empty()) return;
+    const auto newest = directory.newest_valid();
+    if (!newest)
+      throw CheckpointError(
+          fmt::format("{}: every checkpoint is damaged (see the warnings); move them away to start "
+                      "afresh",
+                      directory.path().string()));
+    load(newest->path);
+  } else {
+    require_valid_checkpoint(resume);
+    if (!existing.empty() && !directory.contains(resume))
+      throw CheckpointError(
+          fmt::format("{}: holds checkpoints of its own and cannot go on from {}; choose another "
+                      "output folder, or resume=auto",
+                      directory.path().string(), resume));
+    load(resume);
+    if (!directory.contains(resume)) {  // that run's best is not among this run's checkpoints
+      state_.best_metric.reset();
+      state_.best_model_checkpoint.clear();
+    }
+  }
+  directory.set_aside_after(state_.global_step);
+  if (fs::exists(directory.checkpoint_path(state_.global_step))) saved_step_ = state_.global_step;
+}
+
+}  // namespace capstan

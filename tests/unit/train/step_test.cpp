@@ -1,0 +1,142 @@
+#include "capstan/train/step.h"
+
+#include <limits>
+
+#include "capstan/train/loss.h"
+#include "support/tiny_training.h"
+
+using namespace capstan;
+
+namespace {
+
+std::shared_ptr<VisionEncoderDecoder> make_model(double dropout = 0) {
+  auto model = create_model(testing::tiny_model_config(dropout), 3);
+  model->train();
+  return model;
+}
+
+ImageProcessor make_processor() { return ImageProcessor(ImageProcessorConfig{.size = testing::kTinyImageSize}); }
+
+// Captions of 2, 5 and 3 tokens with their end token; the first and last row show the same picture.
+CaptionBatch make_batch() {
+  at::manual_seed(5);
+  CaptionBatch batch;
+  batch.pixels_BHWC = at::randint(0, 256, {3, testing::kTinyImageSize, testing::kTinyImageSize, 3}, at::kByte);
+  batch.pixels_BHWC[2].copy_(batch.pixels_BHWC[0]);
+  batch.labels_BT = at::full({3, 6}, -100, at::kLong);
+  const std::vector<std::vector<std::int64_t>> captions{{10, 11, 256}, {20, 21, 22, 23, 24, 256}, {30, 31, 32, 256}};
+  for (std::size_t row = 0; row < captions.size(); ++row)
+    for (std::size_t at = 0; at < captions[row].size(); ++at)
+      batch.labels_BT[static_cast<std::int64_t>(row)][static_cast<std::int64_t>(at)] = captions[row][at];
+  batch.num_label_tokens = 13;
+  batch.images = {0, 1, 0};
+  batch.captions = {0, 1, 2};
+  return batch;
+}
+
+CaptionBatch row_of(const CaptionBatch& batch, std::int64_t row) {
+  CaptionBatch single;
+  single.pixels_BHWC = batch.pixels_BHWC.slice(0, row, row + 1);
+  single.labels_BT = batch.labels_BT.slice(0, row, row + 1);
+  single.num_label_tokens = single.labels_BT.ne(-100).sum().item<std::int64_t>();
+  single.images = {batch.images[static_cast<std::size_t>(row)]};
+  single.captions = {row};
+  return single;
+}
+
+// The textbook formula: logits everywhere, padding ignored.
+at::Tensor plain_loss_sum(VisionEncoderDecoder& model, const CaptionBatch& batch, double smoothing) {
+  const at::Tensor hidden = model.encode(make_processor().normalize(batch.pixels_BHWC));
+  const at::Tensor logits = model.decode(shift_tokens_right(batch.labels_BT, 256, 256), hidden);
+  return at::cross_entropy_loss(logits.flatten(0, 1), batch.labels_BT.flatten(), {}, at::Reduction::Sum, -100,
+                                smoothing);
+}
+
+TensorMap gradients(VisionEncoderDecoder& model, const at::Tensor& loss) {
+  model.zero_grad();
+  loss.backward();
+  TensorMap result;
+  for (const auto& parameter : trainable_parameters(model)) result[parameter.name] = parameter.tensor.grad().clone();
+  return result;
+}
+
+TensorMap weights_after(const std::vector<CaptionBatch>& batches) {
+  auto model = make_model();
+  UpdateStep step(model, make_processor(), TrainerConfig{}, c10::kCPU);
+  for (int i = 0; i < 3; ++i) step.run(batches, 1e-2);
+  TensorMap result;
+  for (const auto& [name, tensor] : model->state()) result[name] = tensor.clone();
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("the loss over real positions equals the plain formula, gradients too", "[train][loss]") {
+  const double smoothing = GENERATE(0.0, 0.1);
+  const auto model = make_model();
+  const CaptionBatch batch = make_batch();
+  const at::Tensor loss = caption_loss_sum(*model, make_processor(), batch, smoothing, c10::kCPU);
+  const at::Tensor plain = plain_loss_sum(*model, batch, smoothing);
+  CHECK(loss.item<double>() == Approx(plain.item<double>()).epsilon(1e-6));
+  const TensorMap expected = gradients(*model, plain);
+  const TensorMap found = gradients(*model, caption_loss_sum(*model, make_processor(), batch, smoothing, c10::kCPU));
+  REQUIRE(found.size() == expected.size());
+  for (const auto& [name, gradient] : expected) {
+    INFO(name);
+    CHECK((found.at(name) - gradient).abs().max().item<double>() < 1e-4);
+  }
+}
+
+TEST_CASE("the update does not depend on how captions are cut into micro-batches", "[train][step]") {
+  const CaptionBatch whole = make_batch();
+  const TensorMap expected = weights_after({whole});
+  const TensorMap found = weights_after({row_of(whole, 0), row_of(whole, 1), row_of(whole, 2)});
+  for (const auto& [name, weight] : expected) {
+    INFO(name);
+    CHECK((found.at(name) - weight).abs().max().item<double>() < 1e-4);
+  }
+}
+
+TEST_CASE("the reported loss is the mean over real tokens", "[train][step]") {
+  auto model = make_model();
+  const CaptionBatch batch = make_batch();
+  const double expected = plain_loss_sum(*model, batch, 0).item<double>() / 13;
+  const StepResult result =
+      UpdateStep(model, make_processor(), TrainerConfig{}, c10::kCPU).run(std::span(&batch, 1), 1e-3);
+  CHECK(result.loss == Approx(expected).epsilon(1e-6));
+  CHECK(result.num_tokens == 13);
+  CHECK(result.num_captions == 3);
+  CHECK(result.grad_norm > 0);
+}
+
+TEST_CASE("an update with a loss that is not finite leaves the weights and the optimizer", "[train][step]") {
+  auto model = make_model();
+  UpdateStep step(model, make_processor(), TrainerConfig{}, c10::kCPU);
+  const CaptionBatch batch = make_batch();
+  at::Tensor embedding;
+  for (const auto& parameter : step.parameters())
+    if (parameter.name == "decoder.transformer.wte.weight") embedding = parameter.tensor;
+  REQUIRE(embedding.defined());
+  const at::Tensor before = model->state().at("encoder.embeddings.cls_token").clone();
+  {
+    const at::NoGradGuard no_grad;
+    embedding[10][0] = std::numeric_limits<float>::quiet_NaN();
+  }
+  const StepResult result = step.run(std::span(&batch, 1), 1e-2);
+  CHECK(result.skipped);
+  CHECK(model->state().at("encoder.embeddings.cls_token").equal(before));
+  CHECK(step.optimizer().state().at("step.encoder.embeddings.cls_token").item<double>() == 0);
+}
+
+TEST_CASE("bf16 autocast trains float32 weights with nearly the same loss", "[train][step]") {
+  const CaptionBatch batch = make_batch();
+  TrainerConfig config;
+  const double full =
+      UpdateStep(make_model(), make_processor(), config, c10::kCPU).run(std::span(&batch, 1), 1e-3).loss;
+  config.bf16 = true;
+  auto model = make_model();
+  const double half = UpdateStep(model, make_processor(), config, c10::kCPU).run(std::span(&batch, 1), 1e-3).loss;
+  CHECK(half == Approx(full).epsilon(0.02));
+  CHECK(half != full);
+  for (const auto& [name, tensor] : model->state()) CHECK(tensor.scalar_type() == at::kFloat);
+}
