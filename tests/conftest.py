@@ -6,6 +6,9 @@ import subprocess
 
 import pytest
 
+# Waiting threads sleep instead of spinning, so that a busy machine does not bring the tests to a halt.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 REPO = pathlib.Path(__file__).resolve().parents[1]
 KINDS = ("crash", "e2e", "parity")
 

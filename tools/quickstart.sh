@@ -75,7 +75,7 @@ $(find "$exported" -type f -printf '                  %P (%k KB)\n' | sort)
 Next:
   $capstan caption $run PHOTO...
       captions pictures of your own, as far as a model of scenes can
-  $capstan train configs/train/scenes.yaml output=checkpoints/mine train.num_train_epochs=8
+  $capstan train configs/train/scenes.yaml output=checkpoints/mine train.num_train_epochs=16
       trains longer, into a run of its own; every command explains itself with --help
   tools/test.sh
       builds and runs all tests

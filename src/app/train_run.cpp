@@ -54,25 +54,12 @@ std::shared_ptr<VisionEncoderDecoder> make_model(const TrainRun& run, const Toke
   return model;
 }
 
-// A model and a cache that do not fit each other would train, and come to nothing.
-void check_fit(const VisionEncoderDecoder& model, const Cache& cache, const Tokenizer& tokenizer) {
-  const auto& config = model.config();
-  if (config.encoder.image_size != cache.image_size())
-    throw ConfigError(
-        fmt::format("the model sees {0}x{0} pixels, the cache holds {1}x{1}; prepare it with image.size={0}",
-                    config.encoder.image_size, cache.image_size()));
-  if (tokenizer.vocab_size() > config.decoder.vocab_size)
-    throw ConfigError(
-        fmt::format("the model knows {} token ids, the cache's tokenizer has {}; prepare the cache with "
-                    "the model's tokenizer (tokenizer.path)",
-                    config.decoder.vocab_size, tokenizer.vocab_size()));
-}
-
 GenerationConfig generation_for(const TrainRun& run, const VisionEncoderDecoderConfig& model) {
   GenerationConfig generation = run.generation;
   generation.decoder_start_token_id = model.decoder_start_token_id;
   generation.eos_token_id = model.eos_token_id;
   generation.pad_token_id = model.pad_token_id;
+  generation.bos_token_id = model.bos_token_id;
   return generation;
 }
 
@@ -87,7 +74,6 @@ TrainingParts build_parts(const TrainRun& run) {
   parts.tokenizer = train->tokenizer();
   parts.processor = ImageProcessor(train->processor());
   parts.model = make_model(run, *parts.tokenizer, train->processor());
-  check_fit(*parts.model, *train, *parts.tokenizer);
   parts.generation = generation_for(run, parts.model->config());
   return parts;
 }
@@ -97,14 +83,14 @@ TrainingParts build_parts(const TrainRun& run) {
 TrainResult run_train(const TrainRun& run, bool dry_run) {
   if (run.num_threads > 0) at::set_num_threads(run.num_threads);
   TrainingParts parts = build_parts(run);
+  const auto data = parts.train;
+  Trainer trainer(run.train, std::move(parts));  // refuses parts that do not fit each other
   if (dry_run) {
-    log_info(fmt::format("dry run: {} captions of {} images, {} updates on {}, to {}", parts.train->num_captions(),
-                         parts.train->num_images(), num_training_steps(run.train, parts.train->num_captions()),
-                         parts.device.str(), run.output));
+    log_info(fmt::format("dry run: {} captions of {} images, {} updates, to {}", data->num_captions(),
+                         data->num_images(), trainer.num_steps(), run.output));
     return {};
   }
   RunDir directory(run.output);
-  Trainer trainer(run.train, std::move(parts));
   trainer.restore(directory, run.resume);
   directory.write_config(config::to_yaml(run));
   return trainer.fit(directory);

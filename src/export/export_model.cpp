@@ -63,7 +63,8 @@ nlohmann::ordered_json to_json(const ExportReport& report, const ExportOptions& 
 class Replacement {
  public:
   explicit Replacement(const fs::path& directory)
-      : directory_(directory), aside_(directory.parent_path() / fmt::format(".{}.old", directory.filename().string())) {}
+      : directory_(directory),
+        aside_(directory.parent_path() / fmt::format(".{}.old", directory.filename().string())) {}
   ~Replacement() {
     std::error_code ignored;
     if (set_aside_ && !fs::exists(directory_, ignored))

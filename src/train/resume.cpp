@@ -1,12 +1,9 @@
 // The part of Trainer that writes and reads checkpoints. What save() lists is what "resumable" means.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "capstan/checkpoint/safetensors.h"
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
-#include "capstan/core/json.h"
 #include "capstan/core/log.h"
 #include "capstan/models/pretrained.h"
 #include "capstan/train/trainer.h"
@@ -16,21 +13,13 @@ namespace {
 
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
 
-// save_pretrained knows the model's token ids; how long captions may get is the run's choice.
-void set_caption_length(const fs::path& directory, const GenerationConfig& generation) {
-  const fs::path path = directory / "generation_config.json";
-  nlohmann::ordered_json json = nlohmann::ordered_json::parse(read_file(path));
-  json["max_new_tokens"] = generation.max_new_tokens;
-  write_json(path, json);
-}
-
 }  // namespace
 
 void Trainer::save(RunDir& directory) {
   if (telemetry_) telemetry_->pause();
   directory.save_checkpoint(state_.global_step, [&](const fs::path& folder) {
     save_pretrained(*parts_.model, folder);
-    set_caption_length(folder, parts_.generation);
+    save_generation_config(parts_.generation, folder);  // how long captions may get is the run's choice
     parts_.tokenizer->save(folder);
     parts_.processor.save_pretrained(folder);
     write_safetensors(folder / kOptimizerFile, update_.optimizer().state());

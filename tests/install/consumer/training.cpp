@@ -5,7 +5,7 @@
 #include <iostream>
 
 int main() {
-  const auto names = capstan::metric_registry().names();
+  const auto names = capstan::metrics().names();
   std::cout << "capstan " << capstan::version() << " knows " << names.size() << " metrics\n";
   return names.empty() ? 1 : 0;
 }

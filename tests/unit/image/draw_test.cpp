@@ -11,7 +11,7 @@ using namespace capstan;
 
 namespace {
 
-Rgb at(const Image& image, int x, int y) {
+Rgb pixel_at(const Image& image, int x, int y) {
   const std::uint8_t* pixel = image.rgb.data() + (y * image.width + x) * 3;
   return {pixel[0], pixel[1], pixel[2]};
 }
@@ -25,7 +25,7 @@ constexpr Rgb kNight{5, 6, 20};
 int count(const Image& image, Rgb colour) {
   int number = 0;
   for (int y = 0; y < image.height; ++y)
-    for (int x = 0; x < image.width; ++x) number += same(at(image, x, y), colour) ? 1 : 0;
+    for (int x = 0; x < image.width; ++x) number += same(pixel_at(image, x, y), colour) ? 1 : 0;
   return number;
 }
 
@@ -38,10 +38,10 @@ TEST_CASE("a circle is filled, antialiased and round", "[image][draw]") {
   const Image& image = canvas.image();
   CHECK(image.height == 60);
   CHECK(image.width == 80);
-  CHECK(same(at(image, 40, 30), kOrange));
-  CHECK(same(at(image, 40, 13), kOrange));
-  CHECK(same(at(image, 0, 0), kNight));
-  CHECK(same(at(image, 26, 14), kNight));
+  CHECK(same(pixel_at(image, 40, 30), kOrange));
+  CHECK(same(pixel_at(image, 40, 13), kOrange));
+  CHECK(same(pixel_at(image, 0, 0), kNight));
+  CHECK(same(pixel_at(image, 26, 14), kNight));
   const double area = 3.14159 * 20 * 20;
   CHECK(std::abs(count(image, kOrange) - area) < 0.08 * area);
   CHECK(count(image, kOrange) + count(image, kNight) < 60 * 80);  // the rim is mixed
@@ -57,8 +57,8 @@ TEST_CASE("polygons have their corners where they belong", "[image][draw]") {
     CHECK(farthest == Approx(30).epsilon(0.02));
     Canvas canvas(100, 100);
     canvas.polygon(corners, kOrange);
-    CHECK(same(at(canvas.image(), 50, 50), kOrange));
-    CHECK(same(at(canvas.image(), 50, 10), {}));
+    CHECK(same(pixel_at(canvas.image(), 50, 50), kOrange));
+    CHECK(same(pixel_at(canvas.image(), 50, 10), {}));
   }
   const auto rectangle = rectangle_points(centre, 20, 10, 0);
   CHECK(rectangle.front().x == 40);
@@ -68,16 +68,16 @@ TEST_CASE("polygons have their corners where they belong", "[image][draw]") {
 TEST_CASE("a star with gaps is not filled between its points", "[image][draw]") {
   Canvas canvas(100, 100);
   canvas.polygon(star_points({50, 50}, 40, 0), kOrange);
-  CHECK(same(at(canvas.image(), 50, 20), kOrange));
-  CHECK(same(at(canvas.image(), 25, 20), {}));
+  CHECK(same(pixel_at(canvas.image(), 50, 20), kOrange));
+  CHECK(same(pixel_at(canvas.image(), 25, 20), {}));
 }
 
 TEST_CASE("a gradient runs from top to bottom", "[image][draw]") {
   Canvas canvas(11, 4);
   canvas.gradient({0, 100, 200}, {100, 0, 200});
-  CHECK(same(at(canvas.image(), 3, 0), {0, 100, 200}));
-  CHECK(same(at(canvas.image(), 0, 5), {50, 50, 200}));
-  CHECK(same(at(canvas.image(), 2, 10), {100, 0, 200}));
+  CHECK(same(pixel_at(canvas.image(), 3, 0), {0, 100, 200}));
+  CHECK(same(pixel_at(canvas.image(), 0, 5), {50, 50, 200}));
+  CHECK(same(pixel_at(canvas.image(), 2, 10), {100, 0, 200}));
 }
 
 TEST_CASE("noise stays within its amplitude and repeats for a seed", "[image][draw]") {
@@ -93,10 +93,10 @@ TEST_CASE("noise stays within its amplitude and repeats for a seed", "[image][dr
   int highest = 0;
   for (int y = 0; y < 20; ++y) {
     for (int x = 0; x < 20; ++x) {
-      lowest = std::min<int>(lowest, at(image, x, y).red);
-      highest = std::max<int>(highest, at(image, x, y).red);
-      CHECK(at(image, x, y).green <= 9);
-      CHECK(at(image, x, y).blue >= 247);
+      lowest = std::min<int>(lowest, pixel_at(image, x, y).red);
+      highest = std::max<int>(highest, pixel_at(image, x, y).red);
+      CHECK(pixel_at(image, x, y).green <= 9);
+      CHECK(pixel_at(image, x, y).blue >= 247);
     }
   }
   CHECK(lowest == 93);
