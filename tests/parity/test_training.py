@@ -102,7 +102,8 @@ def test_loss_curve_equals_transformers(case, model_dir, probe, tmp_path):
     batches = make_batches(STEPS * options["gradient_accumulation_steps"])
     save_file(batches, tmp_path / "batches.safetensors")
     (tmp_path / "options.json").write_text(json.dumps(options))
-    arguments = [probe, "train", model_dir, tmp_path / "batches.safetensors", tmp_path / "options.json", tmp_path / "out"]
+    arguments = [probe, "train", model_dir]
+    arguments += [tmp_path / "batches.safetensors", tmp_path / "options.json", tmp_path / "out"]
     result = subprocess.run([str(word) for word in arguments], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
