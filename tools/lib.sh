@@ -65,6 +65,10 @@ build() {
   memory=$(awk '/MemAvailable/ { print int($2 / 1572864) }' /proc/meminfo)
   [ "$memory" -ge "$jobs" ] || jobs=$((memory > 0 ? memory : 1))
   say "building preset $preset ($jobs jobs)${1:+: $*}"
+  if [ -t 1 ]; then # someone watches: Ninja's own status line
+    ninja -C "build/$preset" -j "$jobs" "$@" || fail "the build failed; what the compiler said stands above"
+    return
+  fi
   ninja -C "build/$preset" -j "$jobs" "$@" >"build/log/build-$preset.log" 2>&1 || {
     grep -E -A 12 'error:|FAILED:|undefined reference' "build/log/build-$preset.log" | head -n 80 >&2 || true
     fail "the build failed (all of its output: $root/build/log/build-$preset.log)"

@@ -30,7 +30,7 @@ build_time=$(elapsed "$begun")
 cache_is_current() {
   [ -e "$cache/manifest.json" ] || return 1
   local wanted
-  wanted=$($capstan prepare configs/data/scenes.yaml --dump-config)
+  wanted=$($capstan prepare configs/data/scenes.yaml overwrite=true --dump-config)
   [ "$wanted" = "$($capstan prepare "$cache/config.yaml" --dump-config 2>&1)" ]
 }
 

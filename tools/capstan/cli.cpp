@@ -39,7 +39,7 @@ std::string footer_of(const Command& command) {
   std::string text;
   if (!command.options.empty()) text += "Keys and their defaults (key=value):\n" + command.options + "\n";
   if (command.is_run) text += "Every key: docs/configuration.md, or --dump-config.\n\n";
-  return text + "Example:\n  " + command.example;
+  return text + "Example:\n  " + command.example + "\n";
 }
 
 }  // namespace
