@@ -2,8 +2,6 @@
 #include "capstan/config/load.h"
 #include "capstan/app/build.h"
 #include "capstan/core/error.h"
-#include "capstan/train/optimizer.h"
-#include "capstan/train/schedule.h"
 
 namespace capstan::app {
 namespace {
@@ -15,17 +13,6 @@ Run read_run(const std::string& path, const std::vector<std::string>& overrides,
   Run run;
   config::read(config::load_tree(path, overrides), run, problems);
   return run;
-}
-
-// Names that must be in a list, reported like any other problem.
-template <class Entry>
-void check_name(const Registry<Entry>& registry, const std::string& key, const std::string& name,
-                config::Problems& problems) {
-  try {
-    registry.find(name);
-  } catch (const ConfigError& error) {
-    problems.add(key + ": " + error.what());
-  }
 }
 
 }  // namespace
@@ -55,8 +42,6 @@ PrepareRun load_prepare_run(const std::string& path, const std::vector<std::stri
 TrainRun load_train_run(const std::string& path, const std::vector<std::string>& overrides) {
   config::Problems problems;
   auto run = read_run<TrainRun>(path, overrides, problems);
-  check_name(optimizers(), "train.optim", run.train.optim, problems);
-  check_name(schedules(), "train.lr_scheduler_type", run.train.lr_scheduler_type, problems);
   problems.throw_if_any();
   return run;
 }
