@@ -33,6 +33,8 @@ find_package(SentencePiece QUIET)
 capstan_require(SentencePiece "On Debian and Ubuntu: apt-get install libsentencepiece-dev.")
 find_package(XxHash QUIET)
 capstan_require(XxHash "On Debian and Ubuntu: apt-get install libxxhash-dev.")
+find_package(JPEG QUIET)
+capstan_require(JPEG "On Debian and Ubuntu: apt-get install libjpeg-dev.")
 find_package(OpenCVParts QUIET)
 capstan_require(OpenCVParts "On Debian and Ubuntu: apt-get install libopencv-imgcodecs-dev libopencv-imgproc-dev.")
 if(NOT DEFINED CAPSTAN_NEEDS_HDF5 OR CAPSTAN_NEEDS_HDF5)  # only an installed package asks for less

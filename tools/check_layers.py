@@ -19,6 +19,8 @@ EVERYWHERE = ("fmt/", "nlohmann/")  # every layer links these two
 SYSTEM_FOLDERS = ("sys/", "linux/")
 # First characters of an include -> what the layer must have in LIBRARIES.
 LIBRARIES = {
+    "jpeglib.h": "JPEG::",
+    "jerror.h": "JPEG::",
     "opencv2/": "OpenCV::",
     "hdf5": "hdf5::",
     "H5": "hdf5::",

@@ -26,22 +26,17 @@ configure release
 build release capstan
 build_time=$(elapsed "$begun")
 
-# Whether the cache was made with today's configuration: both files, resolved and printed alike.
-cache_is_current() {
-  [ -e "$cache/manifest.json" ] || return 1
-  local wanted
-  wanted=$($capstan prepare configs/data/scenes.yaml overwrite=true --dump-config)
-  [ "$wanted" = "$($capstan prepare "$cache/config.yaml" --dump-config 2>&1)" ]
-}
+# Changes whenever the cache is written anew with other contents.
+cache_state() { [ ! -e "$cache/manifest.json" ] || cksum <"$cache/manifest.json"; }
 
 begun=$SECONDS
-if cache_is_current; then
-  say "the cache $cache is there and current"
-else
-  say "drawing pictures and preparing them into a cache"
+say "drawing pictures and preparing them into a cache; one that is there and current is left as it is"
+state_before=$(cache_state)
+if ! $capstan prepare configs/data/scenes.yaml; then
+  say "the cache is of another version or configuration: writing it anew"
   $capstan prepare configs/data/scenes.yaml overwrite=true
-  again=1 # a run on other pictures is no use
 fi
+[ "$state_before" = "$(cache_state)" ] || again=1 # a run on other pictures is no use
 if [ -n "$again" ] && [ -e "$run" ]; then
   say "removing the earlier run $run"
   rm -rf "$run"

@@ -13,8 +13,8 @@ case $kind in build | quickstart | test) ;; *) fail "unknown kind '$kind'; expec
 torch_version=${CAPSTAN_TORCH_VERSION:-2.13.0}
 torch_index=${CAPSTAN_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
 
-packages=(g++ git python3 python3-venv pkg-config ccache libopencv-core-dev libopencv-imgproc-dev
-  libopencv-imgcodecs-dev libhdf5-dev libyaml-cpp-dev libsentencepiece-dev libprotozero-dev
+packages=(g++ git python3 python3-venv pkg-config ccache libjpeg-dev libopencv-core-dev
+  libopencv-imgproc-dev libopencv-imgcodecs-dev libhdf5-dev libyaml-cpp-dev libsentencepiece-dev libprotozero-dev
   nlohmann-json3-dev libfmt-dev libcli11-dev libxxhash-dev catch2)
 
 missing_packages() {

@@ -32,6 +32,9 @@ run_sanitized() {
     say "$(basename "$program") under ASan and UBSan"
     "$program" --reporter junit --out "$results/asan-$(basename "$program").xml" || status=1
   done
+  say "damaged input under ASan and UBSan"
+  ASAN_OPTIONS+=:max_allocation_size_mb=1024
+  build/asan/bin/fuzz_inputs "${CAPSTAN_TEST_FUZZ:-20000}" || status=1
 }
 
 run_ctest() {
@@ -41,7 +44,7 @@ run_ctest() {
 
 if [ "$mode" = asan ]; then
   configure asan
-  build asan all_unit_tests
+  build asan all_unit_tests fuzz_inputs
   run_sanitized
 else
   configure release

@@ -6,6 +6,7 @@
 #include "capstan/config/write.h"
 #include "capstan/data/source.h"
 #include "capstan/export/exporter.h"
+#include "capstan/image/transform.h"
 #include "capstan/metrics/metric.h"
 #include "capstan/models/registry.h"
 #include "capstan/text/tokenizers.h"
@@ -30,8 +31,8 @@ std::string section(const std::string& title, const std::string& text) {
 }  // namespace
 
 std::vector<Catalog> catalog() {
-  return {list(sources()),    list(tokenizers()), list(models()),   list(metrics()),
-          list(optimizers()), list(schedules()),  list(exporters())};
+  return {list(sources()), list(transforms()), list(tokenizers()), list(models()),
+          list(metrics()), list(optimizers()), list(schedules()),  list(exporters())};
 }
 
 std::string configuration_reference() {
@@ -45,6 +46,8 @@ std::string configuration_reference() {
   for (const auto& [name, entry] : sources().entries())
     text += fmt::format("\n### Data source `{}`\n\n{}\n\n{}", name, entry.summary, entry.document());
   text += section<TrainRun>("capstan train", "Examples: configs/train, with shapes from configs/models.");
+  for (const auto& [name, entry] : transforms().entries())
+    text += fmt::format("\n### Transform `{}`\n\n{}\n\n{}", name, entry.summary, entry.document());
   text += section<EvaluateRun>("capstan evaluate", "Examples: configs/eval.");
   return text;
 }

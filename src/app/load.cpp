@@ -2,6 +2,7 @@
 #include "capstan/config/load.h"
 #include "capstan/app/build.h"
 #include "capstan/core/error.h"
+#include "capstan/image/transform.h"
 
 namespace capstan::app {
 namespace {
@@ -42,6 +43,7 @@ PrepareRun load_prepare_run(const std::string& path, const std::vector<std::stri
 TrainRun load_train_run(const std::string& path, const std::vector<std::string>& overrides) {
   config::Problems problems;
   auto run = read_run<TrainRun>(path, overrides, problems);
+  Augmentation(run.train.augment, problems);
   problems.throw_if_any();
   return run;
 }

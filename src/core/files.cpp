@@ -150,9 +150,20 @@ void require_output_directory(const fs::path& directory, bool allow_existing) {
   if (error) throw DataError(fmt::format("{}: cannot create the folder: {}", directory.string(), error.message()));
 }
 
+// Read, not mapped: a mapped file would count as memory of the process.
 std::string checksum_file(const fs::path& path) {
-  const MappedFile file(path);
-  return format_checksum(XXH3_128bits(file.bytes().data(), file.bytes().size()));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.ok()) fail(path, "open for reading");
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
+  XXH3_128bits_reset(state.get());
+  std::vector<char> buffer(1 << 20);
+  for (;;) {
+    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(path, "read");
+    if (got == 0) return format_checksum(XXH3_128bits_digest(state.get()));
+    XXH3_128bits_update(state.get(), buffer.data(), static_cast<std::size_t>(got));
+  }
 }
 
 std::string checksum_bytes(std::string_view bytes) { return format_checksum(XXH3_128bits(bytes.data(), bytes.size())); }

@@ -33,6 +33,9 @@ nlohmann::json parse_json(std::string_view text, std::string_view name) {
     const std::size_t detail = what.rfind(": ");
     throw DataError(fmt::format("{}:{}:{}: broken JSON: {}", name, line, column,
                                 detail == std::string_view::npos ? what : what.substr(detail + 2)));
+  } catch (const nlohmann::json::out_of_range& error) {  // 1e999: well-formed, but no double
+    const std::string_view what = error.what();
+    throw DataError(fmt::format("{}: broken JSON: {}", name, what.substr(std::min(what.size(), what.find("] ") + 2))));
   }
   throw DataError(fmt::format("{}: JSON nested deeper than {} levels", name, kMaxDepth));
 }

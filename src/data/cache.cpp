@@ -91,13 +91,18 @@ std::int64_t Cache::first_caption(std::int64_t image) const {
 }
 
 std::vector<std::int64_t> Cache::token_ids(std::int64_t caption) const {
-  const auto [shard, local] = impl_->caption_place(caption);
-  std::vector<std::int64_t> ids = impl_->shards[shard].token_ids(local);
-  for (const std::int64_t id : ids)
-    if (id < 0 || id >= impl_->manifest.vocab_size)
-      throw DataError(fmt::format("{}: caption {} holds the id {}, the vocabulary has {}; run prepare again",
-                                  impl_->shards[shard].path().string(), local, id, impl_->manifest.vocab_size));
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(num_tokens(caption)));
+  copy_token_ids(caption, static_cast<std::int64_t>(ids.size()), ids.data());
   return ids;
+}
+
+void Cache::copy_token_ids(std::int64_t caption, std::int64_t count, std::int64_t* out) const {
+  const auto [shard, local] = impl_->caption_place(caption);
+  impl_->shards[shard].copy_token_ids(local, count, out);
+  for (std::int64_t i = 0; i < count; ++i)
+    if (out[i] < 0 || out[i] >= impl_->manifest.vocab_size)
+      throw DataError(fmt::format("{}: caption {} holds the id {}, the vocabulary has {}; run prepare again",
+                                  impl_->shards[shard].path().string(), local, out[i], impl_->manifest.vocab_size));
 }
 
 std::int64_t Cache::num_tokens(std::int64_t caption) const {
@@ -129,17 +134,47 @@ std::string Cache::image_file(std::int64_t image) const {
 void Cache::read_pixels(std::int64_t image, std::uint8_t* out) const {
   const auto [index, local] = impl_->image_place(image);
   const Shard& shard = impl_->shards[index];
-  if (shard.header().store == "raw") {
-    const auto pixels = shard.pixels(local);
-    std::memcpy(out, pixels.data(), pixels.size());
-    return;
-  }
+  if (shard.header().store == "raw") return shard.read_pixels(local, out);
   const std::string name = fmt::format("{}: image {}", shard.path().string(), local);
   const Image decoded = decode_image(shard.jpeg(local), name, {.max_pixels = image_size() * image_size()});
   if (decoded.height != image_size() || decoded.width != image_size())
     throw DataError(fmt::format("{} is {} x {} pixels, expected {} x {}; run prepare again", name, decoded.height,
                                 decoded.width, image_size(), image_size()));
   std::copy(decoded.rgb.begin(), decoded.rgb.end(), out);
+}
+
+void Cache::will_read_pixels(const std::vector<std::int64_t>& images) const {
+  if (impl_->manifest.store != "raw") return;  // JPEG files are small, and mapped
+  for (const std::int64_t image : images) {
+    const auto [shard, local] = impl_->image_place(image);
+    impl_->shards[shard].will_read_pixels(local);
+  }
+}
+
+// Sources are written one after another, so each is a run of pictures.
+std::vector<SourceRange> Cache::sources() const {
+  std::vector<SourceRange> ranges;
+  std::int32_t current = -1;
+  for (std::size_t s = 0; s < impl_->shards.size(); ++s) {
+    const Shard& shard = impl_->shards[s];
+    for (std::int64_t image = 0; image < shard.num_images(); ++image) {
+      const std::int32_t source = shard.source(image);
+      if (source < current || source >= static_cast<std::int32_t>(impl_->manifest.sources.size()))
+        throw DataError(fmt::format("{}: image {} says it is of source {}, out of order; run prepare again",
+                                    shard.path().string(), image, source));
+      if (source != current)
+        ranges.push_back({.description = impl_->manifest.sources[static_cast<std::size_t>(source)].description,
+                          .weight = impl_->manifest.sources[static_cast<std::size_t>(source)].weight,
+                          .first_image = impl_->image_starts[s] + image,
+                          .num_images = 0,
+                          .first_caption = impl_->caption_starts[s] + shard.first_caption(image),
+                          .num_captions = 0});
+      current = source;
+      ++ranges.back().num_images;
+      ranges.back().num_captions += shard.first_caption(image + 1) - shard.first_caption(image);
+    }
+  }
+  return ranges;
 }
 
 std::shared_ptr<const Tokenizer> Cache::tokenizer() const {

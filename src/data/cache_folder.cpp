@@ -9,6 +9,7 @@
 #include "capstan/core/files.h"
 #include "capstan/core/strings.h"
 #include "data/manifest.h"
+#include "data/record_file.h"
 
 namespace capstan {
 namespace {
@@ -46,8 +47,22 @@ void remove_cache(const fs::path& directory, bool remove_tokenizer) {
     if (entry.is_regular_file() && is_shard_name(entry.path().filename().string())) shards.push_back(entry.path());
   for (const fs::path& shard : shards) fs::remove(shard, error);
   fs::remove(directory / kErrorsName, error);
+  fs::remove(directory / kNotesName, error);
   fs::remove(directory / kConfigName, error);
   if (remove_tokenizer) fs::remove_all(directory / kTokenizerFolder, error);
+}
+
+void remove_leftovers(const fs::path& directory) {
+  std::vector<fs::path> leftovers;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const std::string name = entry.path().filename().string();
+    bool left = name.starts_with(kRecordFilePrefix) || (name.starts_with('.') && is_shard_name(name));
+    for (const char* file : {kManifestName, kErrorsName, kNotesName, kConfigName})
+      left = left || name.starts_with(fmt::format(".{}.tmp-", file));
+    if (left) leftovers.push_back(entry.path());
+  }
+  for (const fs::path& leftover : leftovers) fs::remove(leftover, error);
 }
 
 void require_free_space(const fs::path& directory, std::uint64_t bytes) {

@@ -14,6 +14,9 @@ bool is_shard_name(std::string_view name);                            // also of
 // so that a removal cut short does not leave something that looks whole.
 void remove_cache(const std::filesystem::path& directory, bool remove_tokenizer);
 
+// What a killed process may have left under a temporary name.
+void remove_leftovers(const std::filesystem::path& directory);
+
 // DataError when the file system of `directory` has less than `bytes` to spare.
 void require_free_space(const std::filesystem::path& directory, std::uint64_t bytes);
 

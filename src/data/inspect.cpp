@@ -88,13 +88,13 @@ std::string frequent_words(const std::unordered_map<std::string, std::int64_t>& 
                      join(shown, ", "));
 }
 
-std::string first_errors(const fs::path& directory, std::int64_t total) {
-  if (total == 0 || !fs::exists(directory / kErrorsName)) return {};
-  std::string text = fmt::format("not taken ({} in all, {})\n", count_text(total), kErrorsName);
+std::string first_lines(const fs::path& file, const char* what, std::int64_t total) {
+  if (total == 0 || !fs::exists(file)) return {};
+  std::string text = fmt::format("{} ({} in all, {})\n", what, count_text(total), file.filename().string());
   int shown = 0;
-  for (const std::string& line : split(read_file(directory / kErrorsName), '\n')) {
+  for (const std::string& line : split(read_file(file), '\n')) {
     if (trim(line).empty() || shown++ == kErrorsShown) break;
-    const auto entry = parse_json(line, (directory / kErrorsName).string());
+    const auto entry = parse_json(line, file.string());
     text += fmt::format("  {}: {}\n", entry.value("file", ""), entry.value("reason", ""));
   }
   return text;
@@ -145,11 +145,14 @@ std::string describe_cache(const fs::path& directory) {
   std::string text = fmt::format("cache {}, written by {}\n", directory.string(), manifest.created_by);
   text += fmt::format("  pictures   {} x {} {}\n", size, size, manifest.store == "raw" ? "raw pixels" : "JPEG");
   text += fmt::format("  tokenizer  {}, {} ids\n", manifest.tokenizer_kind, count_text(manifest.vocab_size));
-  for (const std::string& source : manifest.sources)
-    if (!source.empty()) text += fmt::format("  source     {}\n", source);
+  for (const CorpusSource& source : manifest.sources)
+    if (!source.description.empty())
+      text += fmt::format("  source     {}{}\n", source.description,
+                          source.weight == 1 ? "" : fmt::format(" (weight {})", source.weight));
   text += split_table(manifest);
   if (!statistics.lengths.empty()) text += histogram(statistics.lengths) + frequent_words(statistics.words);
-  return text + first_errors(directory, manifest.errors);
+  return text + first_lines(directory / kErrorsName, "not taken", manifest.errors) +
+         first_lines(directory / kNotesName, "worth a look", manifest.notes);
 }
 
 std::string describe_shard(const fs::path& file) {

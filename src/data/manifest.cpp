@@ -43,19 +43,6 @@ std::int64_t count(const json& record, const char* key) {
   return value;
 }
 
-ShardRecord read_record(const json& record) {
-  ShardRecord shard{.file = record.at("file").get<std::string>(),
-                    .images = count(record, "images"),
-                    .captions = count(record, "captions"),
-                    .tokens = count(record, "tokens"),
-                    .bytes = static_cast<std::uint64_t>(count(record, "bytes")),
-                    .checksum = record.at("checksum").get<std::string>()};
-  const fs::path name(shard.file);
-  if (name.empty() || name != name.filename() || name == ".." || shard.file.find('\0') != std::string::npos)
-    throw DataError(fmt::format("the shard name '{}' is not a plain file name", shard.file));
-  return shard;
-}
-
 Manifest from_json(const json& root) {
   if (root.at("format").get<std::string>() != "capstan-cache") throw DataError("'format' is not capstan-cache");
   const std::int64_t version = count(root, "format_version");
@@ -70,11 +57,14 @@ Manifest from_json(const json& root) {
   manifest.tokenizer_kind = tokenizer.at("kind").get<std::string>();
   manifest.tokenizer_fingerprint = tokenizer.at("fingerprint").get<std::string>();
   manifest.vocab_size = count(tokenizer, "vocab_size");
-  manifest.sources = root.at("sources").get<std::vector<std::string>>();
+  manifest.plan = root.at("plan").get<std::string>();
+  for (const json& source : root.at("sources"))
+    manifest.sources.push_back({source.at("description").get<std::string>(), source.at("weight").get<double>()});
   manifest.errors = count(root, "errors");
+  manifest.notes = count(root, "notes");
   for (const json& split : root.at("splits")) {
     std::vector<ShardRecord> shards;
-    for (const json& record : split.at("shards")) shards.push_back(read_record(record));
+    for (const json& record : split.at("shards")) shards.push_back(shard_from_json(record));
     manifest.splits.emplace_back(split.at("name").get<std::string>(), std::move(shards));
   }
   return manifest;
@@ -86,12 +76,7 @@ ordered_json to_json(const std::string& name, const std::vector<ShardRecord>& sh
   for (const ShardRecord& shard : shards) {
     images += shard.images;
     captions += shard.captions;
-    split["shards"].push_back({{"file", shard.file},
-                               {"images", shard.images},
-                               {"captions", shard.captions},
-                               {"tokens", shard.tokens},
-                               {"bytes", shard.bytes},
-                               {"checksum", shard.checksum}});
+    split["shards"].push_back(shard_to_json(shard));
   }
   split["images"] = images;
   split["captions"] = captions;
@@ -99,6 +84,24 @@ ordered_json to_json(const std::string& name, const std::vector<ShardRecord>& sh
 }
 
 }  // namespace
+
+ordered_json shard_to_json(const ShardRecord& shard) {
+  return {{"file", shard.file},     {"images", shard.images}, {"captions", shard.captions},
+          {"tokens", shard.tokens}, {"bytes", shard.bytes},   {"checksum", shard.checksum}};
+}
+
+ShardRecord shard_from_json(const json& record) {
+  ShardRecord shard{.file = record.at("file").get<std::string>(),
+                    .images = count(record, "images"),
+                    .captions = count(record, "captions"),
+                    .tokens = count(record, "tokens"),
+                    .bytes = static_cast<std::uint64_t>(count(record, "bytes")),
+                    .checksum = record.at("checksum").get<std::string>()};
+  const fs::path name(shard.file);
+  if (name.empty() || name != name.filename() || name == ".." || shard.file.find('\0') != std::string::npos)
+    throw DataError(fmt::format("the shard name '{}' is not a plain file name", shard.file));
+  return shard;
+}
 
 const std::vector<ShardRecord>* Manifest::find(const std::string& split) const {
   const auto has_name = [&](const auto& entry) { return entry.first == split; };
@@ -120,8 +123,12 @@ void write_manifest(const fs::path& directory, const Manifest& manifest) {
                        {"kind", manifest.tokenizer_kind},
                        {"fingerprint", manifest.tokenizer_fingerprint},
                        {"vocab_size", manifest.vocab_size}};
-  root["sources"] = manifest.sources;
+  root["plan"] = manifest.plan;
+  root["sources"] = ordered_json::array();
+  for (const CorpusSource& source : manifest.sources)
+    root["sources"].push_back({{"description", source.description}, {"weight", source.weight}});
   root["errors"] = manifest.errors;
+  root["notes"] = manifest.notes;
   root["splits"] = ordered_json::array();
   for (const auto& [name, shards] : manifest.splits) root["splits"].push_back(to_json(name, shards));
   write_json(directory / kManifestName, root);

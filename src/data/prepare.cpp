@@ -1,5 +1,4 @@
-// Sources to shards. Workers decode, resize and tokenise; one thread takes their results in order and writes, so the
-// files do not depend on the number of workers.
+// The folder around the shards: what may be in it, what an interrupted call left, and what is written last.
 #include "capstan/data/prepare.h"
 
 #include <fmt/format.h>
@@ -7,262 +6,190 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 
+#include "capstan/config/write.h"
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
 #include "capstan/core/log.h"
-#include "capstan/core/progress.h"
-#include "capstan/core/signals.h"
 #include "capstan/core/version.h"
-#include "capstan/image/decode.h"
 #include "data/cache_folder.h"
+#include "data/journal.h"
 #include "data/manifest.h"
-#include "data/ordered.h"
 #include "data/shard.h"
+#include "data/shard_run.h"
 
 namespace capstan {
 namespace {
 
-constexpr std::int64_t kAheadPerWorker = 8;      // pictures decoded before they are written
 constexpr std::uint64_t kBytesPerCaption = 160;  // text, ids and offsets, generously, for the free-space check
 constexpr std::uint64_t kJpegRatio = 5;          // raw bytes per JPEG byte, pessimistically, for the same
-constexpr std::size_t kErrorsShown = 3;
 
-struct Candidate {
-  CaptionedImage image;
-  std::int32_t source = 0;
-};
+// Everything that decides the bytes of the cache.
+std::string plan_checksum(const Corpus& corpus, const std::string& tokenizer, PrepareConfig config) {
+  config.max_errors = -1;
+  config.num_workers = 0;
+  config.overwrite = false;
+  std::string text = fmt::format("{}\n{}\n{}\n{}\n", version(), kShardFormatVersion, tokenizer, corpus.fingerprint());
+  for (const CorpusSource& source : corpus.sources()) text += fmt::format("{} {}\n", source.description, source.weight);
+  return checksum_bytes(text + config::to_yaml(config));
+}
 
-// What a worker makes of a candidate: pixels or JPEG bytes and ids, or the reason why not.
-struct Prepared {
-  std::vector<std::uint8_t> payload;
-  std::vector<std::vector<std::int64_t>> token_ids;
-  std::optional<std::string> error;
-};
+void write_ledger(const fs::path& path, const std::vector<LedgerEntry>& entries) {
+  std::string lines;
+  for (const LedgerEntry& entry : entries) {
+    const nlohmann::ordered_json line{{"file", entry.file}, {"reason", entry.reason}};
+    lines += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  }
+  write_file_atomic(path, lines);
+}
+
+PrepareSummary summary_of(const Manifest& manifest) {
+  PrepareSummary summary;
+  for (const auto& [split, shards] : manifest.splits)
+    for (const ShardRecord& shard : shards) {
+      summary.images[split] += shard.images;
+      summary.captions[split] += shard.captions;
+      summary.bytes += shard.bytes;
+    }
+  summary.errors = manifest.errors;
+  summary.notes = manifest.notes;
+  return summary;
+}
 
 class Preparation {
  public:
-  Preparation(const std::vector<std::unique_ptr<CaptionSource>>& sources, const Tokenizer& tokenizer,
-              const PrepareOptions& options)
-      : sources_(sources), tokenizer_(tokenizer), options_(options), processor_(options.image) {}
+  Preparation(const PrepareConfig& config, const fs::path& output) : config_(config), output_(output) {
+    if (config.store != "raw" && config.store != "jpeg")
+      throw ConfigError(fmt::format("store: found '{}', expected raw or jpeg", config.store));
+    refuse_foreign_files();
+    created_ = !fs::exists(output);
+    require_output_directory(output, true);
+  }
 
-  PrepareSummary run() {
-    if (options_.store != "raw" && options_.store != "jpeg")
-      throw ConfigError(fmt::format("store: found '{}', expected raw or jpeg", options_.store));
-    const bool created = !fs::exists(options_.output);
-    require_output_directory(options_.output, options_.overwrite);
-    bool writing = false;
+  ~Preparation() {
+    std::error_code ignored;
+    if (created_) fs::remove(output_, ignored);  // where nothing was written to it
+  }
+
+  PrepareSummary run(const std::vector<std::unique_ptr<CaptionSource>>& sources, const MakeTokenizer& make_tokenizer,
+                     const std::string& resolved_config) {
+    Journal journal(output_);
     try {
-      read_sources();
-      require_free_space(options_.output, estimated_bytes());
-      writing = true;
-      remove_cache(options_.output, fs::exists(options_.output / kManifestName));
-      write();
+      remove_leftovers(output_);
+      const Corpus corpus(sources, config_.captions, config_.max_errors, output_);
+      const auto tokenizer = make_tokenizer(corpus);
+      const TempDir saved;
+      tokenizer->save(saved.path());
+      const std::string fingerprint = tokenizer_fingerprint(saved.path());
+      const std::string plan = plan_checksum(corpus, fingerprint, config_);
+      if (auto summary = finished_before(plan, journal)) return *summary;
+      take_over(journal, plan, *tokenizer);
+      return write(corpus, *tokenizer, fingerprint, plan, resolved_config, journal);
     } catch (...) {
-      std::error_code ignored;
-      if (writing) remove_cache(options_.output, true);
-      if (created) fs::remove(options_.output, ignored);
+      if (writing_ && !journal.has_shards()) remove_cache(output_, true);
+      if (!journal.has_shards()) journal.remove();
       throw;
     }
-    return summary_;
   }
 
  private:
-  void read_sources() {
-    for (std::size_t i = 0; i < sources_.size(); ++i) {
-      manifest_.sources.push_back(sources_[i]->describe());
-      for (CaptionedImage& image : sources_[i]->read(ledger_)) add_candidate(std::move(image), i);
-    }
-    check_errors();
-    if (candidates_.empty())
-      throw DataError(fmt::format("the data set is empty: no picture with a caption was found{}", first_errors()));
-    // Splits in the order in which they first came; within one, the order of the sources.
-    std::stable_sort(candidates_.begin(), candidates_.end(), [&](const Candidate& a, const Candidate& b) {
-      return split_rank(a.image.split) < split_rank(b.image.split);
-    });
+  bool has(const char* name) const { return fs::exists(output_ / name); }
+
+  // Before the sources are read, which may take minutes.
+  void refuse_foreign_files() const {
+    if (config_.overwrite || !fs::is_directory(output_) || fs::is_empty(output_)) return;
+    if (!has(kManifestName) && !has(kJournalName)) require_output_directory(output_, false);
   }
 
-  void add_candidate(CaptionedImage image, std::size_t source) {
-    if (image.captions.empty()) return skip(image.file.string(), "the image has no caption");
-    const bool plain = !image.split.empty() && std::all_of(image.split.begin(), image.split.end(), [](unsigned char c) {
-      return std::isalnum(c) != 0 || c == '_' || c == '-';
-    });
-    if (!plain) return skip(image.file.string(), "the split's name '" + image.split + "' is not letters and digits");
-    if (std::find(splits_.begin(), splits_.end(), image.split) == splits_.end()) splits_.push_back(image.split);
-    candidates_.push_back({std::move(image), static_cast<std::int32_t>(source)});
-  }
-
-  std::ptrdiff_t split_rank(const std::string& split) const {
-    return std::find(splits_.begin(), splits_.end(), split) - splits_.begin();
-  }
-
-  std::uint64_t estimated_bytes() const {
-    const auto size = static_cast<std::uint64_t>(options_.image.size);
-    std::uint64_t captions = 0;
-    for (const Candidate& candidate : candidates_) captions += candidate.image.captions.size();
-    const std::uint64_t raw = size * size * 3;
-    return candidates_.size() * (options_.store == "raw" ? raw : raw / kJpegRatio) + captions * kBytesPerCaption;
-  }
-
-  void skip(std::string file, std::string reason) { ledger_.push_back({std::move(file), std::move(reason)}); }
-
-  std::string first_errors() const {
-    std::string text;
-    for (std::size_t i = 0; i < std::min(kErrorsShown, ledger_.size()); ++i)
-      text += fmt::format("\n  {}: {}", ledger_[i].file, ledger_[i].reason);
-    return text.empty() ? text : "; the first errors:" + text;
-  }
-
-  void check_errors() const {
-    if (options_.max_errors >= 0 && ledger_.size() > static_cast<std::size_t>(options_.max_errors))
+  // A finished cache that this call would write again.
+  std::optional<PrepareSummary> finished_before(const std::string& plan, Journal& journal) const {
+    if (config_.overwrite || !has(kManifestName)) return std::nullopt;
+    const Manifest manifest = read_manifest(output_);
+    if (manifest.plan != plan)
       throw DataError(
-          fmt::format("{} errors, more than max_errors={}{}", ledger_.size(), options_.max_errors, first_errors()));
+          fmt::format("{}: holds a cache of other data or options; choose another output with output=DIR, or pass "
+                      "overwrite=true to replace it",
+                      output_.string()));
+    journal.remove();
+    log_info(fmt::format("{} is finished and current; overwrite=true would write it again", output_.string()));
+    PrepareSummary summary = summary_of(manifest);
+    for (const auto& [split, images] : summary.images) summary.images_before += images;
+    return summary;
   }
 
-  void write() {
-    fs::create_directories(options_.output / kTokenizerFolder);
-    tokenizer_.save(options_.output / kTokenizerFolder);
-    manifest_.tokenizer_fingerprint = tokenizer_fingerprint(options_.output / kTokenizerFolder);
-    write_shards();
-    if (manifest_.splits.empty())
-      throw DataError(fmt::format("none of {} pictures could be taken{}", candidates_.size(), first_errors()));
-    write_errors();
-    write_file_atomic(options_.output / kConfigName, options_.resolved_config);
-    manifest_.created_by = "capstan " + version();
-    manifest_.store = options_.store;
-    manifest_.image_processor = options_.image;
-    manifest_.tokenizer_kind = tokenizer_.kind();
-    manifest_.vocab_size = tokenizer_.vocab_size();
-    manifest_.errors = static_cast<std::int64_t>(ledger_.size());
-    write_manifest(options_.output, manifest_);
-    summary_.errors = manifest_.errors;
+  // Goes on with the shards of an interrupted call, or clears the folder for new ones.
+  void take_over(Journal& journal, const std::string& plan, const Tokenizer& tokenizer) {
+    const bool same = journal.plan() == plan;
+    if (!same && !journal.plan().empty() && !config_.overwrite)
+      throw DataError(
+          fmt::format("{}: holds an unfinished cache of other data or options; go on with those, choose "
+                      "another output, or pass overwrite=true to start anew",
+                      output_.string()));
+    writing_ = true;
+    if (same && !config_.overwrite) return;
+    remove_cache(output_, true);
+    fs::create_directories(output_ / kTokenizerFolder);
+    tokenizer.save(output_ / kTokenizerFolder);
+    journal.begin(plan);
   }
 
-  void write_shards() {
-    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    const int workers = options_.num_workers > 0 ? options_.num_workers : cores;
-    const auto total = static_cast<std::int64_t>(candidates_.size());
-    Progress progress("prepare", total, "images");
-    Ordered<Prepared> results(workers, workers * kAheadPerWorker, total, [this](std::int64_t index) {
-      return prepare_image(candidates_[static_cast<std::size_t>(index)].image);
-    });
-    for (std::size_t first = 0; first < candidates_.size();) {
-      const std::string& split = candidates_[first].image.split;
-      std::size_t end = first;
-      while (end < candidates_.size() && candidates_[end].image.split == split) ++end;
-      std::vector<ShardRecord> shards;
-      const auto step = static_cast<std::size_t>(std::max(1, options_.images_per_shard));
-      for (std::int64_t number = 0; first < end; ++number) {
-        const std::size_t count = std::min(step, end - first);
-        const auto record = write_shard(shard_name(split, number), first, count, results, progress);
-        if (record) shards.push_back(*record);
-        first += count;
-      }
-      finish_split(split, std::move(shards));
-    }
-    summary_.seconds = progress.seconds();
+  PrepareSummary write(const Corpus& corpus, const Tokenizer& tokenizer, const std::string& fingerprint,
+                       const std::string& plan, const std::string& resolved_config, Journal& journal) {
+    ShardRun shards(corpus, tokenizer, fingerprint, config_, output_, journal);
+    require_free_space(output_, estimated_bytes(corpus, shards.images_left()));
+    if (shards.images_before() > 0)
+      log_info(fmt::format("going on: {} of {} pictures are done", shards.images_before(), corpus.num_images()));
+    std::vector<LedgerEntry> errors = corpus.errors(), notes = corpus.notes();
+    shards.run(errors);
+    Manifest manifest;
+    manifest.created_by = "capstan " + version();
+    manifest.store = config_.store;
+    manifest.image_processor = config_.image;
+    manifest.tokenizer_kind = tokenizer.kind();
+    manifest.tokenizer_fingerprint = fingerprint;
+    manifest.vocab_size = tokenizer.vocab_size();
+    manifest.plan = plan;
+    manifest.sources = corpus.sources();
+    shards.collect(manifest, notes);
+    if (manifest.splits.empty())
+      throw DataError(
+          fmt::format("none of {} pictures could be taken{}", corpus.num_images(), first_errors_text(errors)));
+    manifest.errors = static_cast<std::int64_t>(errors.size());
+    manifest.notes = static_cast<std::int64_t>(notes.size());
+    write_ledger(output_ / kErrorsName, errors);
+    write_ledger(output_ / kNotesName, notes);
+    write_file_atomic(output_ / kConfigName, resolved_config);
+    write_manifest(output_, manifest);
+    journal.remove();
+    PrepareSummary summary = summary_of(manifest);
+    summary.images_before = shards.images_before();
+    summary.seconds = shards.seconds();
+    summary.images_per_second = static_cast<double>(shards.images_left()) / std::max(1e-9, summary.seconds);
+    return summary;
   }
 
-  // Nothing when every picture of the shard failed.
-  std::optional<ShardRecord> write_shard(const std::string& name, std::size_t first, std::size_t count,
-                                         Ordered<Prepared>& results, Progress& progress) {
-    const fs::path path = options_.output / name;
-    ShardWriter shard(path,
-                      {.split = candidates_[first].image.split,
-                       .store = options_.store,
-                       .tokenizer = manifest_.tokenizer_fingerprint,
-                       .image_size = options_.image.size},
-                      static_cast<std::int64_t>(count));
-    for (std::size_t i = first; i < first + count; ++i) {
-      if (stop_requested())
-        throw Error(fmt::format("prepare was stopped after {} of {} pictures; nothing was kept in {}", i,
-                                candidates_.size(), options_.output.string()));
-      take(candidates_[i], results.next(), shard);
-      progress.advance(1);
-    }
-    if (shard.num_images() == 0) return std::nullopt;
-    shard.finish();
-    return ShardRecord{.file = name,
-                       .images = shard.num_images(),
-                       .captions = shard.num_captions(),
-                       .tokens = shard.num_tokens(),
-                       .bytes = fs::file_size(path),
-                       .checksum = checksum_file(path)};
+  std::uint64_t estimated_bytes(const Corpus& corpus, std::int64_t images) const {
+    const auto size = static_cast<std::uint64_t>(config_.image.size);
+    const std::uint64_t raw = size * size * 3;
+    const auto captions = static_cast<std::uint64_t>(corpus.num_captions() / corpus.num_images() + 1);
+    return static_cast<std::uint64_t>(images) *
+           ((config_.store == "raw" ? raw : raw / kJpegRatio) + captions * kBytesPerCaption);
   }
 
-  void take(const Candidate& candidate, Prepared prepared, ShardWriter& shard) {
-    const CaptionedImage& image = candidate.image;
-    if (prepared.error) {
-      skip(image.file.string(), *prepared.error);
-      return check_errors();
-    }
-    const std::string file = image.name.empty() ? image.file.filename().string() : image.name;
-    shard.add({.image_id = image.image_id,
-               .image_file = file,
-               .source = candidate.source,
-               .payload = prepared.payload,
-               .captions = image.captions,
-               .token_ids = prepared.token_ids});
-  }
-
-  void finish_split(const std::string& split, std::vector<ShardRecord> shards) {
-    if (shards.empty()) return log_warning(fmt::format("no picture of the split '{}' could be taken", split));
-    for (const ShardRecord& shard : shards) {
-      summary_.images[split] += shard.images;
-      summary_.captions[split] += shard.captions;
-      summary_.bytes += shard.bytes;
-    }
-    manifest_.splits.emplace_back(split, std::move(shards));
-  }
-
-  // Runs in the workers: reads only what does not change.
-  Prepared prepare_image(const CaptionedImage& image) const {
-    Prepared result;
-    try {
-      Image resized = processor_.resize(read_image(image.file));
-      if (options_.store == "raw") {
-        result.payload = std::move(resized.rgb);
-      } else {
-        const std::string jpeg = encode_jpeg(resized, options_.jpeg_quality);
-        result.payload.assign(jpeg.begin(), jpeg.end());
-      }
-      for (const std::string& caption : image.captions) result.token_ids.push_back(tokenizer_.encode(caption));
-    } catch (const Error& error) {
-      const std::string text = error.what(), prefix = image.file.string() + ": ";
-      result.error = text.starts_with(prefix) ? text.substr(prefix.size()) : text;
-    }
-    return result;
-  }
-
-  void write_errors() const {
-    std::string lines;
-    for (const LedgerEntry& entry : ledger_) {
-      const nlohmann::ordered_json line{{"file", entry.file}, {"reason", entry.reason}};
-      lines += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-    }
-    write_file_atomic(options_.output / kErrorsName, lines);
-  }
-
-  const std::vector<std::unique_ptr<CaptionSource>>& sources_;
-  const Tokenizer& tokenizer_;
-  const PrepareOptions& options_;
-  const ImageProcessor processor_;
-  std::vector<Candidate> candidates_;
-  std::vector<std::string> splits_;
-  std::vector<LedgerEntry> ledger_;
-  Manifest manifest_;
-  PrepareSummary summary_;
+  const PrepareConfig& config_;
+  const fs::path& output_;
+  bool created_ = false;
+  bool writing_ = false;  // what is there is ours
 };
 
 }  // namespace
 
-PrepareSummary prepare(const std::vector<std::unique_ptr<CaptionSource>>& sources, const Tokenizer& tokenizer,
-                       const PrepareOptions& options) {
+PrepareSummary prepare(const std::vector<std::unique_ptr<CaptionSource>>& sources, const MakeTokenizer& make_tokenizer,
+                       const PrepareConfig& config, const fs::path& output, const std::string& resolved_config) {
   try {
-    return Preparation(sources, tokenizer, options).run();
+    return Preparation(config, output).run(sources, make_tokenizer, resolved_config);
   } catch (const fs::filesystem_error& error) {
-    throw DataError(fmt::format("{}: {}", options.output.string(), error.what()));
+    throw DataError(fmt::format("{}: {}", output.string(), error.what()));
   }
 }
 

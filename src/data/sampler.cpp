@@ -1,72 +1,160 @@
-// A shuffled order without a list: a keyed permutation of the numbers below N, computed for one number at a time.
+// From a position to a caption: which epoch, which place in it, which source, which picture.
+#include "capstan/data/sampler.h"
+
 #include <algorithm>
-#include <array>
-#include <bit>
+#include <cmath>
+#include <mutex>
+#include <numeric>
+#include <span>
 
 #include "capstan/core/error.h"
 #include "capstan/core/random.h"
-#include "capstan/data/loader.h"
 
 namespace capstan {
 namespace {
 
-constexpr std::size_t kRounds = 8;
-constexpr int kMinHalfBits = 4;  // small domains mix badly
-
-// Stafford's 13th variant of the 64-bit finaliser of MurmurHash3 (the one in SplitMix64).
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-  return x ^ (x >> 31);
-}
-
-// A balanced Feistel network over 2^(2 * half_bits) numbers; outside [0, size) it is walked again until it lands
-// inside (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002), at most 4 steps on average for large N.
-class Permutation {
- public:
-  Permutation(std::uint64_t size, std::uint64_t key) : size_(size) {
-    const int bits = std::bit_width(size - 1);
-    half_bits_ = std::max(kMinHalfBits, (bits + 1) / 2);
-    for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i] = stream_seed(key, "feistel", i);
-  }
-
-  std::uint64_t operator()(std::uint64_t x) const {
-    do {
-      x = encrypt(x);
-    } while (x >= size_);
-    return x;
-  }
-
- private:
-  std::uint64_t encrypt(std::uint64_t x) const {
-    const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
-    std::uint64_t left = x >> half_bits_, right = x & mask;
-    for (const std::uint64_t key : keys_) {
-      const std::uint64_t next = left ^ (mix(right + key) & mask);
-      left = right;
-      right = next;
-    }
-    return left << half_bits_ | right;
-  }
-
-  std::uint64_t size_;
-  int half_bits_ = 0;
-  std::array<std::uint64_t, kRounds> keys_{};
+// The items (captions, or pictures) of one source and the slots of an epoch that are theirs.
+struct Share {
+  std::int64_t first_item = 0;
+  std::int64_t num_items = 0;
+  std::int64_t first_slot = 0;
+  std::int64_t num_slots = 0;
 };
+
+std::vector<Share> make_shares(const Cache& cache, bool by_image) {
+  std::vector<Share> shares;
+  std::int64_t slots = 0;
+  for (const SourceRange& range : cache.sources()) {
+    Share share{.first_item = by_image ? range.first_image : range.first_caption,
+                .num_items = by_image ? range.num_images : range.num_captions,
+                .first_slot = slots,
+                .num_slots = 0};
+    share.num_slots = std::max<std::int64_t>(1, std::llround(range.weight * static_cast<double>(share.num_items)));
+    slots += share.num_slots;
+    shares.push_back(share);
+  }
+  return shares;
+}
 
 }  // namespace
 
-Sampler::Sampler(std::int64_t size, bool shuffle, std::uint64_t seed) : size_(size), shuffle_(shuffle), seed_(seed) {
-  if (size < 1) throw DataError("there is nothing to sample from: the split holds no caption");
+struct Sampler::Impl {
+  // A stretch of an epoch in the order of its lengths.
+  struct Chunk {
+    std::int64_t epoch = -1;
+    std::int64_t number = -1;
+    std::vector<std::int32_t> order;  // places within the stretch
+  };
+
+  Impl(std::shared_ptr<const Cache> cache_in, const SamplerOptions& options_in)
+      : cache(std::move(cache_in)),
+        options(options_in),
+        by_image(options.captions != "all"),
+        shares(make_shares(*cache, by_image)) {
+    for (const Share& share : shares) {
+      size += share.num_slots;
+      weighted = weighted || share.num_slots != share.num_items;
+    }
+  }
+
+  std::uint64_t stream(const char* name, std::int64_t index) const {
+    return stream_seed(options.seed, name, static_cast<std::uint64_t>(index));
+  }
+
+  Sample at(std::int64_t epoch, std::int64_t place) const {
+    const std::int64_t slot = options.shuffle ? Permutation(size, stream("sampler", epoch))(place) : place;
+    const auto after = std::upper_bound(shares.begin(), shares.end(), slot, [](std::int64_t value, const Share& share) {
+      return value < share.first_slot;
+    });
+    return make_sample(epoch, weighted ? weighted_item(*(after - 1), epoch, slot) : slot);
+  }
+
+  // Slots of a source are filled with its items round and round, each round in another order.
+  std::int64_t weighted_item(const Share& share, std::int64_t epoch, std::int64_t slot) const {
+    const std::int64_t draw = epoch * share.num_slots + slot - share.first_slot;
+    const std::int64_t round = draw / share.num_items, item = draw % share.num_items;
+    if (!options.shuffle) return share.first_item + item;
+    const std::uint64_t key =
+        stream_seed(stream("source", share.first_item), "round", static_cast<std::uint64_t>(round));
+    return share.first_item + Permutation(share.num_items, key)(item);
+  }
+
+  Sample make_sample(std::int64_t epoch, std::int64_t item) const {
+    if (!by_image) return {.image = cache->image_of_caption(item), .caption = item, .epoch = epoch};
+    const std::int64_t first = cache->first_caption(item);
+    const auto count = static_cast<std::uint64_t>(cache->first_caption(item + 1) - first);
+    if (options.captions == "first" || count == 1) return {.image = item, .caption = first, .epoch = epoch};
+    Random random(stream_seed(stream("caption", epoch), "image", static_cast<std::uint64_t>(item)));
+    return {.image = item, .caption = first + static_cast<std::int64_t>(random.below(count)), .epoch = epoch};
+  }
+
+  // Where in the epoch the sample at `place` of the grouped order stands in the ungrouped one.
+  std::int64_t grouped(std::int64_t epoch, std::int64_t place) const {
+    const std::int64_t number = place / kLengthChunk;
+    return number * kLengthChunk + find_chunk(epoch, number)->order[static_cast<std::size_t>(place % kLengthChunk)];
+  }
+
+  // Workers are at most a few batches apart, so two stretches suffice.
+  std::shared_ptr<const Chunk> find_chunk(std::int64_t epoch, std::int64_t number) const {
+    const std::lock_guard lock(mutex);
+    for (const auto& chunk : recent)
+      if (chunk && chunk->epoch == epoch && chunk->number == number) return chunk;
+    recent[1] = recent[0];
+    recent[0] = make_chunk(epoch, number);
+    return recent[0];
+  }
+
+  std::shared_ptr<const Chunk> make_chunk(std::int64_t epoch, std::int64_t number) const {
+    const std::int64_t first = number * kLengthChunk, count = std::min(kLengthChunk, size - first);
+    std::vector<std::int64_t> lengths;
+    for (std::int64_t i = 0; i < count; ++i) lengths.push_back(cache->num_tokens(at(epoch, first + i).caption));
+    std::vector<std::int32_t> sorted(static_cast<std::size_t>(count));
+    std::iota(sorted.begin(), sorted.end(), 0);
+    std::stable_sort(sorted.begin(), sorted.end(), [&](std::int32_t a, std::int32_t b) {
+      return lengths[static_cast<std::size_t>(a)] < lengths[static_cast<std::size_t>(b)];
+    });
+    std::vector<std::int64_t> runs(static_cast<std::size_t>((count + kLengthRun - 1) / kLengthRun));
+    std::iota(runs.begin(), runs.end(), 0);
+    if (options.shuffle) {
+      Random random(stream_seed(stream("lengths", epoch), "chunk", static_cast<std::uint64_t>(number)));
+      random.shuffle(std::span(runs));
+    }
+    auto chunk = std::make_shared<Chunk>();
+    chunk->epoch = epoch;
+    chunk->number = number;
+    for (const std::int64_t run : runs)
+      for (std::int64_t i = run * kLengthRun; i < std::min(count, (run + 1) * kLengthRun); ++i)
+        chunk->order.push_back(sorted[static_cast<std::size_t>(i)]);
+    return chunk;
+  }
+
+  const std::shared_ptr<const Cache> cache;
+  const SamplerOptions options;
+  const bool by_image;
+  const std::vector<Share> shares;
+  std::int64_t size = 0;
+  bool weighted = false;
+  mutable std::mutex mutex;
+  mutable std::shared_ptr<const Chunk> recent[2];
+};
+
+Sampler::Sampler(std::shared_ptr<const Cache> cache, const SamplerOptions& options) {
+  CAPSTAN_ASSERT(cache != nullptr);
+  if (cache->num_captions() < 1) throw DataError("there is nothing to sample from: the split holds no caption");
+  if (options.captions != "all" && options.captions != "first" && options.captions != "random")
+    throw ConfigError("captions: found '" + options.captions + "', expected all, first or random");
+  impl_ = std::make_unique<Impl>(std::move(cache), options);
 }
 
-std::int64_t Sampler::at(std::int64_t position) const {
+Sampler::~Sampler() = default;
+Sampler::Sampler(Sampler&&) noexcept = default;
+
+std::int64_t Sampler::size() const { return impl_->size; }
+
+Sample Sampler::at(std::int64_t position) const {
   CAPSTAN_ASSERT(position >= 0);
-  const std::int64_t epoch = position / size_, index = position % size_;
-  if (!shuffle_) return index;
-  const Permutation permutation(static_cast<std::uint64_t>(size_),
-                                stream_seed(seed_, "sampler", static_cast<std::uint64_t>(epoch)));
-  return static_cast<std::int64_t>(permutation(static_cast<std::uint64_t>(index)));
+  const std::int64_t epoch = position / impl_->size, place = position % impl_->size;
+  return impl_->at(epoch, impl_->options.group_by_length ? impl_->grouped(epoch, place) : place);
 }
 
 }  // namespace capstan

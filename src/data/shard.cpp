@@ -16,13 +16,13 @@ static_assert(std::endian::native == std::endian::little, "shards are little-end
 
 constexpr std::int64_t kMaxImageSize = 1 << 16;
 
-const std::array<std::string, 13> kDatasets = {"pixels",       "jpeg",
+const std::array<std::string, 14> kDatasets = {"pixels",       "jpeg",
                                                "jpeg_offsets", "caption_offsets",
                                                "token_ids",    "token_offsets",
                                                "image_id",     "image_id_offsets",
                                                "image_file",   "image_file_offsets",
                                                "caption_text", "caption_text_offsets",
-                                               "source"};
+                                               "content_hash", "source"};
 
 // Looks datasets up by name and lends the mapped bytes under them.
 class Layout {
@@ -149,6 +149,10 @@ Shard::Shard(const std::filesystem::path& path, std::optional<std::uint64_t> exp
   source_ = layout.numbers<std::int32_t>("source");
   if (source_.size() != images)
     layout.fail(fmt::format("'source' has {} entries, expected {}", source_.size(), images));
+  const auto& hashes = layout.place("content_hash", hdf5::Type::kUint8, 2);
+  if (hashes.shape != std::vector<std::uint64_t>{static_cast<std::uint64_t>(images), kContentHashBytes})
+    layout.fail(fmt::format("'content_hash' has another shape than [{}, {}]", images, kContentHashBytes));
+  content_hash_ = layout.bytes(hashes, "content_hash");
   if (header_.store == "jpeg") {
     jpeg_ = layout.ragged("jpeg", images);
     return;
@@ -157,13 +161,25 @@ Shard::Shard(const std::filesystem::path& path, std::optional<std::uint64_t> exp
   const auto size = static_cast<std::uint64_t>(header_.image_size);
   if (pixels.shape != std::vector<std::uint64_t>{static_cast<std::uint64_t>(images), size, size, 3})
     layout.fail(fmt::format("'pixels' has another shape than [{}, {}, {}, 3]", images, size, size));
-  pixels_ = layout.bytes(pixels, "pixels");
+  layout.bytes(pixels, "pixels");  // they lie within the file
+  pixels_offset_ = pixels.offset;
+  reader_ = std::make_unique<FileReader>(path);
 }
 
-std::span<const std::byte> Shard::pixels(std::int64_t image) const {
+void Shard::read_pixels(std::int64_t image, std::uint8_t* out) const {
   CAPSTAN_ASSERT(header_.store == "raw" && image >= 0 && image < num_images());
-  const auto bytes = static_cast<std::size_t>(header_.image_size * header_.image_size * 3);
-  return pixels_.subspan(static_cast<std::size_t>(image) * bytes, bytes);
+  const auto bytes = pixel_bytes();
+  reader_->read({reinterpret_cast<std::byte*>(out), bytes}, pixels_offset_ + static_cast<std::uint64_t>(image) * bytes);
+}
+
+void Shard::will_read_pixels(std::int64_t image) const {
+  reader_->will_read(pixels_offset_ + static_cast<std::uint64_t>(image) * pixel_bytes(), pixel_bytes());
+}
+
+std::size_t Shard::pixel_bytes() const { return static_cast<std::size_t>(header_.image_size * header_.image_size * 3); }
+
+std::span<const std::byte> Shard::content_hash(std::int64_t image) const {
+  return content_hash_.subspan(static_cast<std::size_t>(image) * kContentHashBytes, kContentHashBytes);
 }
 
 std::span<const std::byte> Shard::jpeg(std::int64_t image) const {
@@ -184,11 +200,9 @@ std::int64_t Shard::image_of_caption(std::int64_t caption) const {
   return low;
 }
 
-std::vector<std::int64_t> Shard::token_ids(std::int64_t caption) const {
-  std::vector<std::int64_t> ids;
-  ids.reserve(static_cast<std::size_t>(num_tokens_of(caption)));
-  for (std::int64_t i = token_offsets_[caption]; i < token_offsets_[caption + 1]; ++i) ids.push_back(token_ids_[i]);
-  return ids;
+void Shard::copy_token_ids(std::int64_t caption, std::int64_t count, std::int64_t* out) const {
+  const std::int64_t first = token_offsets_[caption];
+  for (std::int64_t i = 0; i < count; ++i) out[i] = token_ids_[first + i];
 }
 
 std::string Shard::caption(std::int64_t caption) const { return to_text(caption_text_[caption]); }

@@ -12,11 +12,14 @@
 #include <vector>
 
 #include "capstan/core/files.h"
+#include "data/file_reader.h"
 #include "data/hdf5.h"
 
 namespace capstan {
 
-inline constexpr std::int64_t kShardFormatVersion = 1;
+inline constexpr std::int64_t kShardFormatVersion = 2;
+
+inline constexpr std::size_t kContentHashBytes = 16;
 
 // The same for every shard of a cache, kept as attributes.
 struct ShardHeader {
@@ -30,8 +33,9 @@ struct ShardHeader {
 struct ShardImage {
   std::string_view image_id;
   std::string_view image_file;
-  std::int32_t source = 0;                // which of the manifest's sources
-  std::span<const std::uint8_t> payload;  // raw: size * size * 3 grey levels; jpeg: a JPEG file
+  std::int32_t source = 0;                     // which of the manifest's sources
+  std::span<const std::uint8_t> content_hash;  // kContentHashBytes: XXH3-128 of the picture's file
+  std::span<const std::uint8_t> payload;       // raw: size * size * 3 grey levels; jpeg: a JPEG file
   std::span<const std::string> captions;
   std::span<const std::vector<std::int64_t>> token_ids;  // one list per caption
 };
@@ -95,23 +99,31 @@ class Shard {
   std::uint64_t bytes() const { return file_->bytes().size(); }
 
   // Indices count within the shard and must be in range.
-  std::span<const std::byte> pixels(std::int64_t image) const;  // store raw
-  std::span<const std::byte> jpeg(std::int64_t image) const;    // store jpeg
+  // store raw: image_size * image_size * 3 bytes into `out`. The file is read, not mapped: mapped pages would count
+  // as memory of the process, and a disk that fails would end it. DataError when the bytes cannot be read.
+  void read_pixels(std::int64_t image, std::uint8_t* out) const;
+  void will_read_pixels(std::int64_t image) const;
+  std::span<const std::byte> jpeg(std::int64_t image) const;  // store jpeg
   std::int64_t first_caption(std::int64_t image) const { return caption_offsets_[image]; }
   std::int64_t image_of_caption(std::int64_t caption) const;
   std::int64_t num_tokens_of(std::int64_t caption) const {
     return token_offsets_[caption + 1] - token_offsets_[caption];
   }
-  std::vector<std::int64_t> token_ids(std::int64_t caption) const;
+  void copy_token_ids(std::int64_t caption, std::int64_t count, std::int64_t* out) const;  // the first `count`
   std::string caption(std::int64_t caption) const;
   std::string image_id(std::int64_t image) const;
   std::string image_file(std::int64_t image) const;
   std::int32_t source(std::int64_t image) const { return source_[image]; }
+  std::span<const std::byte> content_hash(std::int64_t image) const;  // kContentHashBytes
 
  private:
+  std::size_t pixel_bytes() const;
+
   std::unique_ptr<MappedFile> file_;
+  std::unique_ptr<FileReader> reader_;  // of pixels
   ShardHeader header_;
-  std::span<const std::byte> pixels_;
+  std::uint64_t pixels_offset_ = 0;  // in the file
+  std::span<const std::byte> content_hash_;
   RaggedBytes jpeg_, caption_text_, image_id_, image_file_;
   PackedArray<std::int64_t> caption_offsets_, token_offsets_;
   PackedArray<std::int32_t> token_ids_, source_;

@@ -58,9 +58,14 @@ struct ShardWriter::Impl {
   std::ofstream spool;  // JPEG bytes
   std::vector<std::int64_t> jpeg_offsets{0}, caption_offsets{0}, token_offsets{0};
   std::vector<std::int32_t> token_ids, source;
+  std::vector<std::uint8_t> content_hash;
   ByteRows caption_text, image_id, image_file;
 
   bool raw() const { return header.store == "raw"; }
+
+  [[noreturn]] void fail_to_write() const {
+    throw DataError(fmt::format("{}: cannot write: {}", spool_path.string(), std::strerror(errno)));
+  }
 
   std::vector<std::uint64_t> pixel_shape(std::int64_t rows) const {
     const auto size = static_cast<std::uint64_t>(header.image_size);
@@ -83,7 +88,7 @@ struct ShardWriter::Impl {
       return;
     }
     spool.write(reinterpret_cast<const char*>(payload.data()), static_cast<std::streamsize>(payload.size()));
-    if (!spool) throw DataError(spool_path.string() + ": cannot write; is the disk full?");
+    if (!spool) fail_to_write();
     jpeg_offsets.push_back(jpeg_offsets.back() + static_cast<std::int64_t>(payload.size()));
   }
 
@@ -100,7 +105,7 @@ struct ShardWriter::Impl {
 
   void write_jpegs() {
     spool.close();
-    if (!spool) throw DataError(spool_path.string() + ": cannot write; is the disk full?");
+    if (!spool) fail_to_write();
     const MappedFile bytes(spool_path);
     file->write("jpeg", Type::kUint8, {bytes.bytes().size()}, bytes.bytes().data());
     write_numbers(*file, "jpeg_offsets", Type::kInt64, jpeg_offsets);
@@ -113,6 +118,8 @@ struct ShardWriter::Impl {
     write_rows_of_bytes(*file, "caption_text", caption_text);
     write_rows_of_bytes(*file, "image_id", image_id);
     write_rows_of_bytes(*file, "image_file", image_file);
+    file->write("content_hash", Type::kUint8, {static_cast<std::uint64_t>(images), kContentHashBytes},
+                content_hash.data());
     write_numbers(*file, "source", Type::kInt32, source);
     file->attribute("format", std::string("capstan-shard"));
     file->attribute("format_version", kShardFormatVersion);
@@ -149,6 +156,8 @@ void ShardWriter::add(const ShardImage& image) {
   impl.image_id.add(image.image_id);
   impl.image_file.add(image.image_file);
   impl.source.push_back(image.source);
+  CAPSTAN_ASSERT(image.content_hash.size() == kContentHashBytes);
+  impl.content_hash.insert(impl.content_hash.end(), image.content_hash.begin(), image.content_hash.end());
   for (std::size_t i = 0; i < image.captions.size(); ++i) {
     impl.caption_text.add(image.captions[i]);
     for (const std::int64_t id : image.token_ids[i]) impl.token_ids.push_back(static_cast<std::int32_t>(id));

@@ -1,9 +1,11 @@
-// OpenCV turns bytes into samples; what they mean (channels, depth, transparency, orientation) is decided here.
+// libjpeg and OpenCV turn bytes into samples; what they mean (channels, depth, transparency, orientation) is decided
+// here.
 #include "capstan/image/decode.h"
 
 #include <fmt/format.h>
 
 #include <array>
+#include <utility>
 
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
@@ -14,6 +16,7 @@
 #include "capstan/core/files.h"
 #include "image/gif.h"
 #include "image/header.h"
+#include "image/jpeg.h"
 #include "image/orientation.h"
 
 namespace capstan {
@@ -104,42 +107,62 @@ cv::Mat decode_samples(Bytes bytes, const Header& header) {
   return samples;
 }
 
-Image decode(Bytes bytes, const DecodeOptions& options) {
+Image decode_by_opencv(Bytes bytes, const Header& header, std::uint8_t background) {
+  const std::int64_t needed = header.width * header.height * (header.bytes_per_pixel + 3);
+  if (needed > image_io::kMaxDecodeBytes)
+    throw HeaderError(fmt::format("decoding its {}x{} pixels could take {} MiB; at most {} are used", header.width,
+                                  header.height, needed >> 20, image_io::kMaxDecodeBytes >> 20));
+  const cv::Mat samples = decode_samples(bytes, header);
+  const int channels = samples.channels();
+  if (channels != 1 && channels != 3 && channels != 4)
+    throw HeaderError(fmt::format("{} with {} channels; expected 1, 3 or 4", format_name(header.format), channels));
+  if (samples.type() == CV_8UC3 && !header.transparent) return swap_channels(samples);
+  if (samples.depth() == CV_8U) return to_rgb<std::uint8_t>(samples, header, background);
+  if (samples.depth() == CV_16U) return to_rgb<std::uint16_t>(samples, header, background);
+  throw HeaderError(fmt::format("{} samples are not 8 or 16 bits", format_name(header.format)));
+}
+
+// The largest divisor of both sides that leaves no less than what is wanted.
+int shrink_for(const Header& header, WantedSize wanted) {
+  if (header.orientation >= 5) std::swap(wanted.height, wanted.width);
+  const auto leaves_enough = [&](int shrink) {
+    return (header.height + shrink - 1) / shrink >= wanted.height &&
+           (header.width + shrink - 1) / shrink >= wanted.width;
+  };
+  for (const int shrink : {8, 4, 2})
+    if (leaves_enough(shrink)) return shrink;
+  return 1;
+}
+
+Image decode(Bytes bytes, const DecodeOptions& options, WantedSize wanted) {
   if (bytes.size() > kMaxFileBytes) throw HeaderError("the file is larger than 1 GiB");
   const Header header = image_io::read_header(bytes);
   if (header.width > options.max_pixels / header.height)
     throw HeaderError(fmt::format("its header says {}x{} pixels; at most {} pixels are read", header.width,
                                   header.height, options.max_pixels));
-  if (header.format == Format::kGif) return image_io::decode_gif(bytes, options.max_pixels, options.background);
-  const cv::Mat samples = decode_samples(bytes, header);
-  const int channels = samples.channels();
-  if (channels != 1 && channels != 3 && channels != 4)
-    throw HeaderError(fmt::format("{} with {} channels; expected 1, 3 or 4", format_name(header.format), channels));
-  Image image;
-  if (samples.type() == CV_8UC3 && !header.transparent)
-    image = swap_channels(samples);
-  else if (samples.depth() == CV_8U)
-    image = to_rgb<std::uint8_t>(samples, header, options.background);
-  else if (samples.depth() == CV_16U)
-    image = to_rgb<std::uint16_t>(samples, header, options.background);
-  else
-    throw HeaderError(fmt::format("{} samples are not 8 or 16 bits", format_name(header.format)));
+  const auto background = static_cast<std::uint8_t>(options.background);
+  if (header.format == Format::kGif) return image_io::decode_gif(bytes, options.max_pixels, background);
+  const bool shrinks = options.jpeg == "fast" && wanted.height > 0 && wanted.width > 0;
+  Image image = header.format == Format::kJpeg
+                    ? image_io::decode_jpeg(bytes, header, shrinks ? shrink_for(header, wanted) : 1)
+                    : decode_by_opencv(bytes, header, background);
   return image_io::apply_orientation(std::move(image), header.orientation);
 }
 
 }  // namespace
 
-Image decode_image(std::span<const std::byte> bytes, std::string_view name, const DecodeOptions& options) {
+Image decode_image(std::span<const std::byte> bytes, std::string_view name, const DecodeOptions& options,
+                   WantedSize wanted) {
   try {
-    return decode(bytes, options);
+    return decode(bytes, options, wanted);
   } catch (const HeaderError& error) {
     throw DataError(fmt::format("{}: {}.", name, error.text()));
   }
 }
 
-Image read_image(const std::filesystem::path& path, const DecodeOptions& options) {
+Image read_image(const std::filesystem::path& path, const DecodeOptions& options, WantedSize wanted) {
   const std::string bytes = read_file(path, kMaxFileBytes);
-  return decode_image(std::as_bytes(std::span(bytes)), path.string(), options);
+  return decode_image(std::as_bytes(std::span(bytes)), path.string(), options, wanted);
 }
 
 std::string encode_jpeg(const Image& image, int quality) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 #include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "capstan/core/error.h"
@@ -42,6 +43,19 @@ std::vector<Point> around(int count, std::span<const double> radii) {
     corners.push_back({radius * std::sin(angle), -radius * std::cos(angle)});
   }
   return corners;
+}
+
+constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
+
+double font_scale(double height) {
+  constexpr double kCapitalHeight = 21;  // of the font at scale 1
+  return height / kCapitalHeight;
+}
+
+std::string drawable(std::string line) {
+  for (char& c : line)
+    if (c < ' ' || c > '~') c = '?';
+  return line;
 }
 
 }  // namespace
@@ -129,6 +143,34 @@ void Canvas::add_noise(Random& random, int amplitude) {
     --left;
     sample = static_cast<std::uint8_t>(std::clamp(sample + offset, 0, 255));
   }
+}
+
+void Canvas::paste(const Image& picture, int top, int left) {
+  const cv::Rect place =
+      cv::Rect(left, top, picture.width, picture.height) & cv::Rect(0, 0, image_.width, image_.height);
+  if (place.empty()) return;
+  const cv::Mat source(picture.height, picture.width, CV_8UC3, const_cast<std::uint8_t*>(picture.rgb.data()));
+  source(cv::Rect(place.x - left, place.y - top, place.width, place.height)).copyTo(view(image_)(place));
+}
+
+void Canvas::text(const std::string& line, double left, double bottom, double height, Rgb colour) {
+  cv::Mat pixels = view(image_);
+  cv::putText(pixels, drawable(line), {static_cast<int>(left), static_cast<int>(bottom)}, kFont, font_scale(height),
+              scalar(colour), 1, cv::LINE_AA);
+}
+
+double Canvas::text_width(const std::string& line, double height) {
+  int baseline = 0;
+  return cv::getTextSize(drawable(line), kFont, font_scale(height), 1, &baseline).width;
+}
+
+std::string encode_png(const Image& image) {
+  const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.rgb.data()));
+  cv::Mat samples;
+  cv::cvtColor(rgb, samples, cv::COLOR_RGB2BGR);
+  std::vector<std::uint8_t> encoded;
+  if (!cv::imencode(".png", samples, encoded)) throw DataError("OpenCV could not encode a picture as PNG.");
+  return {encoded.begin(), encoded.end()};
 }
 
 }  // namespace capstan

@@ -134,12 +134,14 @@ Header read_webp_header(Bytes data) {
 
 Header read_tiff_header(Bytes data) {
   // The decoder turns TIFF pictures itself, so orientation stays 1.
-  return {
-      .format = Format::kTiff, .width = tiff_value(data, 256).value_or(0), .height = tiff_value(data, 257).value_or(0)};
+  return {.format = Format::kTiff,
+          .width = tiff_value(data, 256).value_or(0),
+          .height = tiff_value(data, 257).value_or(0),
+          .bytes_per_pixel = 8};
 }
 
 Header read_pnm_header(Bytes data) {
-  Header header{.format = Format::kPnm};
+  Header header{.format = Format::kPnm, .bytes_per_pixel = 6};
   const auto kind = *byte_at(data, 1);
   std::size_t at = 2;
   header.width = pnm_number(data, at);

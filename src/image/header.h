@@ -12,6 +12,9 @@ namespace capstan::image_io {
 
 enum class Format { kJpeg, kPng, kGif, kBmp, kWebp, kTiff, kPnm };
 
+// What decoding one picture may take at once: the library's samples or coefficients and our pixels.
+inline constexpr std::int64_t kMaxDecodeBytes = std::int64_t{1} << 30;
+
 struct Header {
   Format format = Format::kJpeg;
   std::int64_t width = 0;
@@ -19,7 +22,8 @@ struct Header {
   int orientation = 1;  // EXIF, 1 to 8
   // PNG without alpha channel: the grey level or colour that stands for "transparent", at the file's bit depth.
   std::optional<std::array<std::uint32_t, 3>> transparent;
-  int bit_depth = 8;  // of PNG
+  int bit_depth = 8;        // of PNG
+  int bytes_per_pixel = 4;  // of what the decoder hands over, at most; not of JPEG and GIF
 };
 
 // What is wrong with a file, without its name: "corrupt JPEG: ...".

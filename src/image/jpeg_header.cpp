@@ -11,6 +11,10 @@ constexpr std::uint32_t kStartOfScan = 0xDA;
 constexpr std::uint32_t kEndOfImage = 0xD9;
 constexpr std::uint32_t kApp1 = 0xE1;
 constexpr std::string_view kExif("Exif\0\0", 6);
+// Every scan walks over the whole picture, and an empty one takes a few bytes of the file. Encoders write 10 scans;
+// more are read as long as they take no more than a second or two.
+constexpr std::int64_t kManyScans = 20;
+constexpr std::int64_t kMaxScanPixels = 1'000'000'000;
 
 [[noreturn]] void corrupt(std::string_view what) { throw HeaderError(fmt::format("corrupt JPEG: {}", what)); }
 
@@ -53,7 +57,7 @@ Header read_jpeg_header(Bytes data) {
   Header header{.format = Format::kJpeg};
   bool has_frame = false;
   bool has_exif = false;
-  bool has_scan = false;
+  std::int64_t num_scans = 0;
   std::size_t at = 2;
   while (true) {
     at = behind_next_marker(data, at);
@@ -73,10 +77,13 @@ Header read_jpeg_header(Bytes data) {
       header.orientation = exif_orientation(segment.subspan(kExif.size()));
       has_exif = true;
     }
-    if (marker == kStartOfScan) has_scan = true;
+    if (marker == kStartOfScan) ++num_scans;
     at += *length;
   }
-  if (!has_frame || !has_scan) corrupt("it holds no picture, only headers");
+  if (!has_frame || num_scans == 0) corrupt("it holds no picture, only headers");
+  if (num_scans > kManyScans && num_scans * header.width * header.height > kMaxScanPixels)
+    throw HeaderError(fmt::format("JPEG with {} scans over {}x{} pixels, which would take too long; expected up to {}",
+                                  num_scans, header.width, header.height, kManyScans));
   return header;
 }
 

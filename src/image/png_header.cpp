@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kSignature = 8;
 constexpr std::uint32_t kGrey = 0;
 constexpr std::uint32_t kTrueColour = 2;
+constexpr std::uint32_t kAlpha = 4;  // a bit of the colour type
 constexpr std::string_view kRawProfile("Raw profile type exif\0", 22);
 constexpr std::string_view kExif("Exif\0\0", 6);
 
@@ -78,6 +79,7 @@ Header read_png_header(Bytes data) {
   header.height = *big32(data, kSignature + 12);
   header.bit_depth = static_cast<int>(*byte_at(data, kSignature + 16));
   const auto colour_type = *byte_at(data, kSignature + 17);
+  header.bytes_per_pixel = ((colour_type & kAlpha) != 0 ? 4 : 3) * (header.bit_depth == 16 ? 2 : 1);
   std::size_t at = kSignature + 25;
   while (const auto length = big32(data, at)) {
     if (!has(data, at, std::size_t{*length} + 12)) break;  // the decoder says what is wrong with the rest

@@ -22,6 +22,7 @@ class ByteBpe final : public Tokenizer {
 
   std::vector<std::int64_t> encode(std::string_view text) const override;
   std::string decode(std::span<const std::int64_t> ids, bool skip_special_tokens) const override;
+  std::string decode_bytes(std::span<const std::int64_t> ids, bool skip_special_tokens) const override;
 
   std::int64_t vocab_size() const override { return static_cast<std::int64_t>(data_.vocabulary.size()); }
   std::optional<std::int64_t> bos_token_id() const override { return data_.roles[Role::kBos]; }
@@ -142,13 +143,18 @@ std::vector<std::int64_t> ByteBpe::encode(std::string_view text) const {
 }
 
 std::string ByteBpe::decode(std::span<const std::int64_t> ids, bool skip_special_tokens) const {
+  std::string text = to_valid_utf8(decode_bytes(ids, skip_special_tokens));
+  return data_.clean_up ? clean_up_tokenization(std::move(text)) : text;
+}
+
+std::string ByteBpe::decode_bytes(std::span<const std::int64_t> ids, bool skip_special_tokens) const {
   std::string bytes;
   for (const std::int64_t id : ids) {
     require_id(id, decoded_.size(), kind());
     const auto index = static_cast<std::size_t>(id);
     if (!(skip_special_tokens && special_[index])) bytes += decoded_[index];
   }
-  return to_valid_utf8(bytes);
+  return bytes;
 }
 
 // A folder with a SentencePiece model belongs to that tokenizer, whose tokenizer.json is only a copy for others.
@@ -170,7 +176,9 @@ TokenizerEntry byte_bpe_tokenizer() {
           .summary = "Byte-level BPE of GPT-2 and DistilGPT2",
           .files = "tokenizer.json, or vocab.json and merges.txt",
           .matches = text::matches,
-          .load = [](const std::filesystem::path& path) { return text::make_byte_bpe(text::read_byte_bpe(path)); }};
+          .load = [](const std::filesystem::path& path, const TokenizerOptions& options) {
+            return text::make_byte_bpe(text::read_byte_bpe(path, options));
+          }};
 }
 
 }  // namespace capstan

@@ -29,13 +29,14 @@ struct ByteBpeData {
   bool add_prefix_space = false;
   bool trim_offsets = true;
   bool use_regex = true;  // divide into words as GPT-2 does
+  bool clean_up = false;  // decoded text
   std::int64_t model_max_length = kDefaultMaxLength;
   std::string post_processor;  // JSON, kept as it was read; empty: ByteLevel
 };
 
 // Files of a folder (tokenizer.json, else vocab.json and merges.txt) or a tokenizer.json by its path.
 // DataError for broken files, UnsupportedError naming the feature that is not supported.
-ByteBpeData read_byte_bpe(const std::filesystem::path& path);
+ByteBpeData read_byte_bpe(const std::filesystem::path& path, const TokenizerOptions& options = {});
 
 // What assemble_byte_bpe puts together.
 struct ByteBpeParts {
@@ -47,8 +48,8 @@ struct ByteBpeParts {
   std::string merges_where;
 };
 
-// Fills vocabulary, in_model, merges, added, roles, add_prefix_space and model_max_length of `data` and checks
-// that they fit together.
+// Fills vocabulary, in_model, merges, added, roles, add_prefix_space, clean_up and model_max_length of `data` and
+// checks that they fit together.
 void assemble_byte_bpe(ByteBpeParts parts, ByteBpeData& data);
 
 void write_byte_bpe(const ByteBpeData& data, const std::filesystem::path& directory);

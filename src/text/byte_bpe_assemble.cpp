@@ -26,17 +26,20 @@ void default_roles(const std::unordered_map<std::string, std::int64_t>& ids, Tok
   }
 }
 
-// Special tokens named by the configuration that the vocabulary lacks get the next ids, as in transformers.
-void add_missing_specials(const TokenizerConfig& config, std::unordered_map<std::string, std::int64_t>& ids,
-                          const std::string& where, std::vector<AddedToken>& added) {
+// Tokens named by the configuration that the vocabulary lacks get the next ids, as in transformers.
+void add_missing_tokens(const TokenizerConfig& config, std::unordered_map<std::string, std::int64_t>& ids,
+                        const std::string& where, std::vector<AddedToken>& added) {
   std::vector<AddedToken> wanted;
   for (const auto& [role, key] : kRoles) {
     if (config.roles[role]) wanted.push_back(*config.roles[role]);
   }
   wanted.insert(wanted.end(), config.others.begin(), config.others.end());
-  for (AddedToken& token : wanted) {
+  const std::size_t num_named = wanted.size();  // by the files; the rest was asked for, which is no surprise
+  wanted.insert(wanted.end(), config.wanted.begin(), config.wanted.end());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    AddedToken& token = wanted[i];
     const auto [found, is_new] = ids.emplace(token.content, static_cast<std::int64_t>(ids.size()));
-    if (is_new) {
+    if (is_new && i < num_named) {
       log_warning(fmt::format("{}: the special token '{}' is not in the vocabulary; it gets the new id {}", where,
                               token.content, found->second));
     }
@@ -52,6 +55,9 @@ void mark_specials(const TokenizerConfig& config, std::vector<AddedToken>& added
     if (role) special.insert(role->content);
   }
   for (const AddedToken& token : config.others) special.insert(token.content);
+  for (const AddedToken& token : config.wanted) {
+    if (token.special) special.insert(token.content);
+  }
   for (AddedToken& token : added) token.special = token.special || special.contains(token.content);
 }
 
@@ -90,7 +96,7 @@ void add_merges(const ByteBpeParts& parts, ByteBpeData& data) {
 void assemble_byte_bpe(ByteBpeParts parts, ByteBpeData& data) {
   auto ids = all_ids(parts);
   default_roles(ids, parts.config);
-  add_missing_specials(parts.config, ids, parts.vocabulary_where, parts.added);
+  add_missing_tokens(parts.config, ids, parts.vocabulary_where, parts.added);
   mark_specials(parts.config, parts.added);
 
   data.vocabulary = Vocabulary::from_entries({ids.begin(), ids.end()}, parts.vocabulary_where);
@@ -104,6 +110,7 @@ void assemble_byte_bpe(ByteBpeParts parts, ByteBpeData& data) {
     if (parts.config.roles[role]) data.roles[role] = data.vocabulary.find(parts.config.roles[role]->content);
   }
   data.add_prefix_space = parts.config.add_prefix_space.value_or(data.add_prefix_space);
+  data.clean_up = parts.config.clean_up_spaces(true);
   data.model_max_length = parts.config.model_max_length;
 }
 

@@ -148,12 +148,13 @@ void read_added_tokens_file(const fs::path& path, ByteBpeParts& parts) {
 
 }  // namespace
 
-ByteBpeData read_byte_bpe(const fs::path& path) {
+ByteBpeData read_byte_bpe(const fs::path& path, const TokenizerOptions& options) {
   ByteBpeData data;
   ByteBpeParts parts;
   const bool is_folder = fs::is_directory(path);
   const fs::path directory = is_folder ? path : path.parent_path();
   parts.config = read_tokenizer_config(directory.empty() ? "." : directory);
+  parts.config.apply(options);
   const fs::path json_path = is_folder ? path / "tokenizer.json" : path;
   std::optional<std::string> unk;
   if (fs::exists(json_path)) {

@@ -94,7 +94,7 @@ void write_byte_bpe(const ByteBpeData& data, const fs::path& directory) {
     if (data.roles[role]) tokens[role] = data.vocabulary.token(*data.roles[role]);
   }
   write_tokenizer_config(directory, is_plain_gpt2(data) ? "GPT2Tokenizer" : "PreTrainedTokenizerFast", tokens,
-                         data.model_max_length, {{"add_prefix_space", data.add_prefix_space}});
+                         data.model_max_length, data.clean_up, {{"add_prefix_space", data.add_prefix_space}});
 }
 
 }  // namespace capstan::text

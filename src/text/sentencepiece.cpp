@@ -54,12 +54,14 @@ class SentencePiece final : public Tokenizer {
   sentencepiece::SentencePieceProcessor processor_;
   RoleIds roles_;
   std::int64_t model_max_length_;
+  bool clean_up_;
 };
 
 SentencePiece::SentencePiece(std::string bytes, const std::string& where, const TokenizerConfig& config)
     : bytes_(std::move(bytes)),
       model_(parse_sentencepiece_model(bytes_, where)),
-      model_max_length_(config.model_max_length) {
+      model_max_length_(config.model_max_length),
+      clean_up_(config.clean_up_spaces(model_.type == SentencePieceModelType::kBpe)) {
   const auto status = processor_.LoadFromSerializedProto(bytes_);
   if (!status.ok()) {
     throw DataError(fmt::format("{}: SentencePiece cannot use the model: {}", where, status.ToString()));
@@ -123,7 +125,7 @@ std::string SentencePiece::decode(std::span<const std::int64_t> ids, bool skip_s
     }
   }
   flush();
-  return text;
+  return clean_up_ ? clean_up_tokenization(std::move(text)) : text;
 }
 
 void SentencePiece::save(const std::filesystem::path& directory) const {
@@ -135,7 +137,7 @@ void SentencePiece::save(const std::filesystem::path& directory) const {
   for (const auto& [role, key] : kRoles) {
     if (roles_[role]) tokens[role] = processor_.IdToPiece(static_cast<int>(*roles_[role]));
   }
-  write_tokenizer_config(directory, "PreTrainedTokenizerFast", tokens, model_max_length_,
+  write_tokenizer_config(directory, "PreTrainedTokenizerFast", tokens, model_max_length_, clean_up_,
                          nlohmann::ordered_json::object());
 }
 
@@ -155,9 +157,23 @@ std::optional<std::filesystem::path> find_model(const std::filesystem::path& pat
   return models.front();
 }
 
+void require_supported(const TokenizerOptions& options, const std::filesystem::path& path) {
+  const auto refuse = [&](std::string_view option, std::string_view instead) {
+    throw UnsupportedError(
+        fmt::format("{}: {} is not supported by a SentencePiece model that is already trained; train one "
+                    "with {} instead.",
+                    path.string(), option, instead));
+  };
+  if (options.add_prefix_space) refuse("add_prefix_space", "add_dummy_prefix");
+  if (!options.added_tokens.empty()) refuse("added_tokens", "user_defined_symbols");
+  if (!options.special_tokens.empty()) refuse("special_tokens", "control_symbols");
+}
+
 }  // namespace
 
-std::shared_ptr<const Tokenizer> load_sentencepiece(const std::filesystem::path& path) {
+std::shared_ptr<const Tokenizer> load_sentencepiece(const std::filesystem::path& path,
+                                                    const TokenizerOptions& options) {
+  require_supported(options, path);
   const auto model = find_model(path);
   if (!model) throw DataError(path.string() + ": holds no SentencePiece model (tokenizer.model or spiece.model).");
   if (model->filename() == "sentencepiece.bpe.model") {
@@ -165,7 +181,8 @@ std::shared_ptr<const Tokenizer> load_sentencepiece(const std::filesystem::path&
                            ": models of this name (XLM-R, mBART, NLLB) are used with shifted ids, "
                            "which is not supported.");
   }
-  const auto config = std::filesystem::is_directory(path) ? read_tokenizer_config(path) : TokenizerConfig{};
+  auto config = std::filesystem::is_directory(path) ? read_tokenizer_config(path) : TokenizerConfig{};
+  config.apply(options);
   return std::make_shared<SentencePiece>(read_file(*model), model->string(), config);
 }
 

@@ -7,7 +7,6 @@
 #include <unordered_map>
 
 #include "capstan/core/error.h"
-#include "capstan/core/log.h"
 #include "text/sentencepiece_tokenizer.h"
 #include "text/unicode.h"
 
@@ -94,15 +93,49 @@ ordered_json unigram_json(const SentencePieceModel& model) {
 
 bool is_longer_than_a_character(std::string_view text) { return code_point_at(text, 0).size < text.size(); }
 
+std::vector<std::string_view> user_defined_symbols(const SentencePieceModel& model) {
+  std::vector<std::string_view> symbols;
+  for (const auto& piece : model.pieces) {
+    if (piece.type == PieceType::kUserDefined) symbols.push_back(piece.text);
+  }
+  return symbols;
+}
+
+// Whether a BPE model has user-defined symbols that its merges cannot make. A tokenizer.json then sets such symbols
+// apart before merging and takes what is a token as a whole for that token.
+bool sets_symbols_apart(const SentencePieceModel& model) {
+  if (model.type != SentencePieceModelType::kBpe) return false;
+  const auto symbols = user_defined_symbols(model);
+  return std::any_of(symbols.begin(), symbols.end(), is_longer_than_a_character);
+}
+
+// A regular expression for any of the symbols, the longest that fits, for Rust and JavaScript alike.
+std::string any_symbol(const SentencePieceModel& model) {
+  static constexpr std::string_view kSyntax = "^$\\.*+?()[]{}|/";
+  auto symbols = user_defined_symbols(model);
+  std::stable_sort(symbols.begin(), symbols.end(),
+                   [](std::string_view a, std::string_view b) { return a.size() > b.size(); });
+  std::string pattern;
+  for (const std::string_view symbol : symbols) {
+    if (!pattern.empty()) pattern += '|';
+    for (const char c : symbol) {
+      if (kSyntax.find(c) != std::string_view::npos) pattern += '\\';
+      pattern += c;
+    }
+  }
+  return pattern;
+}
+
+ordered_json pre_tokenizer_json(const SentencePieceModel& model) {
+  if (!sets_symbols_apart(model)) return nullptr;
+  return {{"type", "Split"}, {"pattern", {{"Regex", any_symbol(model)}}}, {"behavior", "Isolated"}, {"invert", false}};
+}
+
 // SentencePiece merges the two neighbours whose union scores best; as a list, that is every division of every piece
 // into two others, best piece first.
 ordered_json merges_json(const SentencePieceModel& model, const std::unordered_map<std::string_view, int>& ids) {
   std::vector<std::tuple<float, int, int>> merges;  // score of the product (negated), left id, right id
   for (const auto& piece : model.pieces) {
-    if (piece.type == PieceType::kUserDefined && is_longer_than_a_character(piece.text)) {
-      log_warning("tokenizer.json: Hugging Face tokenizers will not find the user-defined symbol '" + piece.text +
-                  "' of this SentencePiece BPE model in texts");
-    }
     if (piece.type != PieceType::kNormal) continue;
     const std::string_view text = piece.text;
     for (std::size_t size = 1; size < text.size(); ++size) {
@@ -137,6 +170,7 @@ ordered_json bpe_json(const SentencePieceModel& model) {
           {"end_of_word_suffix", nullptr},
           {"fuse_unk", true},
           {"byte_fallback", model.byte_fallback},
+          {"ignore_merges", sets_symbols_apart(model)},
           {"vocab", std::move(vocabulary)},
           {"merges", merges_json(model, ids)}};
 }
@@ -179,7 +213,7 @@ ordered_json sentencepiece_tokenizer_json(const SentencePieceModel& model) {
           {"padding", nullptr},
           {"added_tokens", std::move(added)},
           {"normalizer", normalizer_json(model)},
-          {"pre_tokenizer", nullptr},
+          {"pre_tokenizer", pre_tokenizer_json(model)},
           {"post_processor", nullptr},
           {"decoder", decoder_json(model)},
           {"model", model_json(model)}};

@@ -15,6 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+constexpr const char* kCleanUp = "clean_up_tokenization_spaces";
+constexpr const char* kCleanUpBpe = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output";
+
 // A special token: a string or an AddedToken object.
 AddedToken parse_special_token(const json& value, const std::string& where, std::string_view key) {
   if (value.is_string()) return {.content = value.get<std::string>()};
@@ -66,6 +69,17 @@ json read_object(const fs::path& path) {
 
 }  // namespace
 
+void TokenizerConfig::apply(const TokenizerOptions& options) {
+  if (options.add_prefix_space) add_prefix_space = options.add_prefix_space;
+  if (options.clean_up_tokenization_spaces) clean_up = clean_up_bpe = *options.clean_up_tokenization_spaces;
+  const auto want = [&](const std::string& content, std::string_view option, bool special) {
+    if (content.empty()) throw ConfigError(fmt::format("{} holds an empty text.", option));
+    wanted.push_back({.content = content, .special = special, .normalized = !special});
+  };
+  for (const std::string& token : options.added_tokens) want(token, "added_tokens", false);
+  for (const std::string& token : options.special_tokens) want(token, "special_tokens", true);
+}
+
 AddedToken parse_added_token(const json& value, const std::string& where) {
   AddedToken token;
   const auto content = find_text(value, "content", where);
@@ -96,6 +110,8 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
     if (find_value(file, "add_prefix_space")) {
       config.add_prefix_space = bool_or(file, "add_prefix_space", false, where);
     }
+    config.clean_up = bool_or(file, kCleanUp, false, where);
+    config.clean_up_bpe = bool_or(file, kCleanUpBpe, false, where);
     // Folders without a limit carry 1e30 here, which is no whole number.
     const json* length = find_value(file, "model_max_length");
     if (length != nullptr && length->is_number_integer()) {
@@ -112,7 +128,7 @@ TokenizerConfig read_tokenizer_config(const fs::path& directory) {
 }
 
 void write_tokenizer_config(const fs::path& directory, std::string_view tokenizer_class,
-                            const PerRole<std::string>& tokens, std::int64_t model_max_length,
+                            const PerRole<std::string>& tokens, std::int64_t model_max_length, bool clean_up,
                             const nlohmann::ordered_json& extra) {
   nlohmann::ordered_json config = {{"tokenizer_class", tokenizer_class}};
   nlohmann::ordered_json map = nlohmann::ordered_json::object();
@@ -122,7 +138,8 @@ void write_tokenizer_config(const fs::path& directory, std::string_view tokenize
     map[std::string(key)] = *tokens[role];
   }
   config["model_max_length"] = model_max_length;
-  config["clean_up_tokenization_spaces"] = false;
+  config[kCleanUp] = clean_up;
+  if (clean_up) config[kCleanUpBpe] = true;
   config.update(extra);
   write_json(directory / "tokenizer_config.json", config);
   write_json(directory / "special_tokens_map.json", map);

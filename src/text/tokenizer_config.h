@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "capstan/text/tokenizer.h"
 #include "text/added_tokens.h"
 
 namespace capstan::text {
@@ -35,8 +36,14 @@ struct TokenizerConfig {
   PerRole<AddedToken> roles;       // ids are not set
   std::vector<AddedToken> added;   // added_tokens_decoder, ids set
   std::vector<AddedToken> others;  // additional_special_tokens, ids not set
+  std::vector<AddedToken> wanted;  // named by TokenizerOptions, ids not set
   std::optional<bool> add_prefix_space;
+  bool clean_up = false;
+  bool clean_up_bpe = false;  // transformers 5 leaves the text of a BPE model alone without this second word
   std::int64_t model_max_length = kDefaultMaxLength;
+
+  bool clean_up_spaces(bool is_bpe) const { return clean_up && (clean_up_bpe || !is_bpe); }
+  void apply(const TokenizerOptions& options);
 };
 
 // Reads both files of `directory` where they are present. DataError names the file and key that is wrong.
@@ -47,7 +54,7 @@ AddedToken parse_added_token(const nlohmann::json& value, const std::string& whe
 
 // Writes both files. `tokens` are the tokens by role; `extra` adds keys to tokenizer_config.json.
 void write_tokenizer_config(const std::filesystem::path& directory, std::string_view tokenizer_class,
-                            const PerRole<std::string>& tokens, std::int64_t model_max_length,
+                            const PerRole<std::string>& tokens, std::int64_t model_max_length, bool clean_up,
                             const nlohmann::ordered_json& extra);
 
 }  // namespace capstan::text

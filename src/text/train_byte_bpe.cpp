@@ -153,6 +153,14 @@ void BpeTrainer::train(std::size_t vocab_size, std::int64_t min_frequency) {
   }
 }
 
+// Every caption as its first word is learned: like one after a space.
+std::vector<std::string> with_prefix_space(std::vector<std::string> captions) {
+  for (std::string& caption : captions) {
+    if (!caption.empty() && caption.front() != ' ') caption.insert(0, 1, ' ');
+  }
+  return captions;
+}
+
 }  // namespace
 }  // namespace text
 
@@ -177,7 +185,8 @@ std::shared_ptr<const Tokenizer> train_byte_bpe(const std::vector<std::string>& 
     byte_ids[byte] = static_cast<text::TokenId>(tokens.size());
     tokens.push_back(text::spell_bytes(std::string(1, static_cast<char>(byte))));
   }
-  text::BpeTrainer trainer(captions, std::move(tokens), byte_ids);
+  text::BpeTrainer trainer(config.add_prefix_space ? text::with_prefix_space(captions) : captions, std::move(tokens),
+                           byte_ids);
   trainer.train(static_cast<std::size_t>(config.vocab_size), std::max(1, config.min_frequency));
 
   text::ByteBpeParts parts;
@@ -190,6 +199,7 @@ std::shared_ptr<const Tokenizer> train_byte_bpe(const std::vector<std::string>& 
     parts.added.push_back({.id = static_cast<text::TokenId>(id), .content = config.special_tokens[id]});
   }
   parts.config.found = true;
+  parts.config.add_prefix_space = config.add_prefix_space;
   for (const auto& [role, key] : text::kRoles) parts.config.roles[role] = parts.added.front();
   text::ByteBpeData data;
   text::assemble_byte_bpe(std::move(parts), data);

@@ -26,10 +26,10 @@ void TrainerConfig::check(std::vector<std::string>& problems) const {
     problems.emplace_back("load_best_model_at_end: needs an evaluation; set eval_strategy to steps or epoch");
 }
 
-std::int64_t num_training_steps(const TrainerConfig& config, std::int64_t num_captions) {
+std::int64_t num_training_steps(const TrainerConfig& config, std::int64_t num_samples) {
   if (config.max_steps > 0) return config.max_steps;
   const double per_step = static_cast<double>(config.per_device_train_batch_size) * config.gradient_accumulation_steps;
-  const double steps = std::ceil(config.num_train_epochs * static_cast<double>(num_captions) / per_step);
+  const double steps = std::ceil(config.num_train_epochs * static_cast<double>(num_samples) / per_step);
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(steps));
 }
 

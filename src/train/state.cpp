@@ -43,9 +43,9 @@ void require_same(const fs::path& path, const Json& identity, const RunIdentity&
                     path.string(), what));
   };
   if (identity.at("model") != expected.model) refuse("a model of another shape");
-  const auto captions = identity.at("num_captions").get<std::int64_t>();
-  if (captions != expected.num_captions)
-    refuse(fmt::format("{} captions, the data now has {}", captions, expected.num_captions));
+  const auto samples = identity.at("num_samples").get<std::int64_t>();
+  if (samples != expected.num_samples)
+    refuse(fmt::format("{} captions an epoch, the data and train.captions now give {}", samples, expected.num_samples));
   if (identity.at("data") != expected.data) refuse("other data (as many captions, other content)");
 }
 
@@ -80,7 +80,7 @@ void set_generator_state(c10::Device device, const at::Tensor& state) {
 
 }  // namespace
 
-RunIdentity run_identity(const VisionEncoderDecoder& model, const Cache& cache) {
+RunIdentity run_identity(const VisionEncoderDecoder& model, const Cache& cache, std::int64_t num_samples) {
   std::string shapes, data;
   for (const auto& [name, tensor] : model.state()) {
     shapes += name;
@@ -90,7 +90,7 @@ RunIdentity run_identity(const VisionEncoderDecoder& model, const Cache& cache) 
   const std::int64_t stride = std::max<std::int64_t>(1, cache.num_images() / kSampledImages);
   for (std::int64_t image = 0; image < cache.num_images(); image += stride)
     data += cache.image_id(image) + "\n" + cache.caption(cache.first_caption(image)) + "\n";
-  return {.model = digest(shapes), .data = digest(data), .num_captions = cache.num_captions()};
+  return {.model = digest(shapes), .data = digest(data), .num_samples = num_samples};
 }
 
 void save_trainer_state(const TrainerState& state, const RunIdentity& identity, const TrainerConfig& config,
@@ -102,13 +102,13 @@ void save_trainer_state(const TrainerState& state, const RunIdentity& identity, 
       directory / kStateFile,
       {{"global_step", state.global_step},
        {"max_steps", num_steps},
-       {"epoch", static_cast<double>(state.position) / static_cast<double>(identity.num_captions)},
+       {"epoch", static_cast<double>(state.position) / static_cast<double>(identity.num_samples)},
        {"position", state.position},
        {"skipped_in_row", state.skipped_in_row},
        {"metric_for_best_model", config.metric_for_best_model},
        {"best_metric", state.best_metric ? Json(*state.best_metric) : Json()},
        {"best_model_checkpoint", state.best_model_checkpoint.empty() ? Json() : Json(state.best_model_checkpoint)},
-       {"identity", {{"model", identity.model}, {"data", identity.data}, {"num_captions", identity.num_captions}}},
+       {"identity", {{"model", identity.model}, {"data", identity.data}, {"num_samples", identity.num_samples}}},
        {"log_window",
         {{"loss", window.loss}, {"seconds", window.seconds}, {"steps", window.steps}, {"captions", window.captions}}},
        {"log_history", history}});

@@ -12,17 +12,17 @@ namespace capstan {
 using Json = nlohmann::ordered_json;
 
 Telemetry::Telemetry(RunDir& directory, TrainerState& state, std::int64_t logging_steps, std::int64_t num_steps,
-                     std::int64_t num_captions, std::int64_t captions_per_step)
+                     std::int64_t num_samples, std::int64_t captions_per_step)
     : directory_(directory),
       state_(state),
       logging_steps_(logging_steps),
       num_steps_(num_steps),
-      num_captions_(num_captions),
+      num_samples_(num_samples),
       progress_("train", num_steps * captions_per_step, "captions", state.global_step * captions_per_step) {
   directory_.write_metrics(state_.log_history);
 }
 
-double Telemetry::epoch() const { return static_cast<double>(state_.position) / static_cast<double>(num_captions_); }
+double Telemetry::epoch() const { return static_cast<double>(state_.position) / static_cast<double>(num_samples_); }
 
 void Telemetry::record(const StepResult& result) {
   LogWindow& window = state_.window;

@@ -19,6 +19,20 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
+std::shared_ptr<const Sampler> make_sampler(const TrainerConfig& config, const std::shared_ptr<const Cache>& cache) {
+  if (cache->num_captions() == 0) throw DataError("the training split holds no captions");
+  return std::make_shared<const Sampler>(cache, SamplerOptions{.seed = static_cast<std::uint64_t>(config.seed),
+                                                               .captions = config.captions,
+                                                               .group_by_length = config.group_by_length});
+}
+
+std::shared_ptr<const Augmentation> make_augmentation(const TrainerConfig& config) {
+  config::Problems problems;
+  auto augmentation = std::make_shared<const Augmentation>(config.augment, problems);
+  problems.throw_if_any();
+  return augmentation;
+}
+
 std::shared_ptr<VisionEncoderDecoder> on_device(const TrainingParts& parts) {
   parts.model->to(parts.device);
   return parts.model;
@@ -30,16 +44,17 @@ Trainer::Trainer(TrainerConfig config, TrainingParts parts)
     : config_(std::move(config)),
       parts_(std::move(parts)),
       collator_{.eos_token_id = parts_.generation.eos_token_id, .max_tokens = config_.max_tokens},
+      sampler_(make_sampler(config_, parts_.train)),
+      augmentation_(make_augmentation(config_)),
       update_(on_device(parts_), parts_.processor, config_, parts_.device),
-      identity_(run_identity(*parts_.model, *parts_.train)),
-      num_steps_(num_training_steps(config_, parts_.train->num_captions())),
+      identity_(run_identity(*parts_.model, *parts_.train, sampler_->size())),
+      num_steps_(num_training_steps(config_, sampler_->size())),
       schedule_{.num_warmup_steps = num_warmup_steps(config_, num_steps_), .num_training_steps = num_steps_} {
   check_parts();
   at::manual_seed(static_cast<std::uint64_t>(config_.seed));
 }
 
 void Trainer::check_parts() const {
-  if (parts_.train->num_captions() == 0) throw DataError("the training split holds no captions");
   const auto& model = parts_.model->config();
   for (const Cache* cache : {parts_.train.get(), parts_.validation.get()})
     if (cache != nullptr && cache->image_size() != model.encoder.image_size)
@@ -63,13 +78,9 @@ void Trainer::check_parts() const {
 
 TrainResult Trainer::fit(RunDir& directory) {
   const auto begin = Clock::now();
-  const Sampler sampler(parts_.train->num_captions(), /*shuffle=*/true, static_cast<std::uint64_t>(config_.seed));
-  loader_ = std::make_unique<Loader>(parts_.train, sampler, collator_,
-                                     LoaderOptions{.batch_size = config_.per_device_train_batch_size,
-                                                   .num_workers = config_.dataloader_num_workers,
-                                                   .start = state_.position});
+  loader_ = make_loader();
   telemetry_ = std::make_unique<Telemetry>(
-      directory, state_, config_.logging_steps, num_steps_, parts_.train->num_captions(),
+      directory, state_, config_.logging_steps, num_steps_, sampler_->size(),
       std::int64_t{config_.per_device_train_batch_size} * config_.gradient_accumulation_steps);
   parts_.model->train();
 
@@ -89,6 +100,16 @@ TrainResult Trainer::fit(RunDir& directory) {
     parts_.model->load_state(read_pretrained_tensors(end.best_checkpoint));
   parts_.model->eval();
   return end;
+}
+
+std::unique_ptr<Loader> Trainer::make_loader() const {
+  return std::make_unique<Loader>(parts_.train, sampler_, collator_,
+                                  LoaderOptions{.batch_size = config_.per_device_train_batch_size,
+                                                .num_workers = config_.dataloader_num_workers,
+                                                .start = state_.position,
+                                                .pin_memory = parts_.device.is_cuda(),
+                                                .augmentation = augmentation_,
+                                                .seed = static_cast<std::uint64_t>(config_.seed)});
 }
 
 StepResult Trainer::take_step() {
@@ -117,7 +138,7 @@ bool Trainer::evaluation_due(std::int64_t position_before) const {
   if (parts_.validation == nullptr || config_.eval_strategy == "no") return false;
   if (state_.global_step == num_steps_) return true;
   if (config_.eval_strategy == "steps") return state_.global_step % config_.eval_steps == 0;
-  const std::int64_t size = parts_.train->num_captions();
+  const std::int64_t size = sampler_->size();
   return position_before / size != state_.position / size;
 }
 

@@ -172,7 +172,9 @@ def test_too_many_errors_stop_the_preparation(capstan, tmp_path):
         (dataset / "train" / name).write_bytes(b"nothing")
     config = tiny.write_yaml(tmp_path / "prepare.yaml", tiny.prepare_yaml(dataset, tmp_path / "cache", max_errors=1))
     assert_refused(capstan("prepare", config), 1, "max_errors")
-    assert_empty(tmp_path / "cache")
+    assert not (tmp_path / "cache/manifest.json").exists()
+    capstan("prepare", config, "max_errors=2", check=True)  # goes on with what was finished
+    assert len((tmp_path / "cache/errors.jsonl").read_text().splitlines()) == 2
 
 
 def test_output_that_holds_something_is_kept(capstan, dataset, tmp_path):

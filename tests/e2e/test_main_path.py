@@ -104,10 +104,24 @@ def test_exported_folder_gives_the_same_captions(capstan, run, exported, dataset
     )
 
 
-def test_twenty_and_twenty_steps_equal_forty(capstan, cache, tmp_path):
+DATA_OPTIONS = {
+    "captions": "random",
+    "group_by_length": True,
+    "dataloader_num_workers": 3,
+    "augment": [
+        {"name": "random_resized_crop", "config": {"scale": [0.5, 1.0], "resample": [2, 3]}},
+        "rand_augment",
+        {"name": "color_jitter", "config": {"brightness": 0.3, "hue": 0.1}},
+    ],
+}
+
+
+@pytest.mark.parametrize("options", [{}, DATA_OPTIONS], ids=["plain", "augmented"])
+def test_twenty_and_twenty_steps_equal_forty(capstan, cache, tmp_path, options):
     for name, limits in {"once": (40,), "twice": (20, 40)}.items():
         for limit in limits:
-            document = tiny.train_yaml(cache, tmp_path / name, max_steps=limit, lr_scheduler_type="constant")
+            settings = {"max_steps": limit, "lr_scheduler_type": "constant", **options}
+            document = tiny.train_yaml(cache, tmp_path / name, **settings)
             capstan("train", tiny.write_yaml(tmp_path / f"{name}.yaml", document), check=True)
     once, twice = (tiny.tensors(tiny.checkpoint(tmp_path / name, 40)) for name in ("once", "twice"))
     assert len(once) >= 2  # weights and optimizer

@@ -18,16 +18,18 @@ def draw(colour, shape, background, shift):
     return picture
 
 
-def write_split(folder, name, count):
-    """COCO layout: <name>/000001.jpg ... and annotations/captions_<name>.json with two captions a picture."""
+def write_split(folder, name, count, first=0):
+    """COCO layout: <name>/000001.jpg ... and annotations/captions_<name>.json with two captions a picture.
+    No two of the first 120 pictures are the same; `first` is where in them the split begins."""
     pictures = folder / name
     pictures.mkdir(parents=True)
     images, annotations = [], []
     for index in range(count):
-        colour, shape = list(COLOURS)[index % 4], SHAPES[index // 4 % 2]
-        background = list(BACKGROUNDS)[index // 8 % 3]
+        kind = first + index
+        colour, shape = list(COLOURS)[kind % 4], SHAPES[kind // 4 % 2]
+        background = list(BACKGROUNDS)[kind // 8 % 3]
         file = f"{index + 1:06}.jpg"
-        draw(colour, shape, background, index % 5).save(pictures / file, quality=92)
+        draw(colour, shape, background, kind % 5).save(pictures / file, quality=92)
         images.append({"id": index + 1, "file_name": file, "height": 32, "width": 40})
         for text in (f"a {colour} {shape} on a {background} ground.", f"One {colour} {shape}."):
             annotations.append({"id": len(annotations) + 1, "image_id": index + 1, "caption": text})
@@ -38,7 +40,7 @@ def write_split(folder, name, count):
 
 def write_dataset(folder, train=48, validation=16):
     write_split(folder, "train", train)
-    write_split(folder, "validation", validation)
+    write_split(folder, "validation", validation, first=train)
     return folder
 
 

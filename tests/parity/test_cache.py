@@ -147,7 +147,7 @@ def test_attributes_say_what_a_shard_is(raw_cache, jpeg_cache):
                 attributes = {name: v.decode() if isinstance(v, bytes) else v for name, v in shard.attrs.items()}
                 assert attributes == {
                     "format": "capstan-shard",
-                    "format_version": 1,
+                    "format_version": 2,
                     "split": split,
                     "store": store,
                     "image_size": SIZE,

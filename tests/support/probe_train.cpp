@@ -19,15 +19,6 @@ namespace {
 
 using namespace capstan;
 
-// Fills a configuration from JSON by the names in its fields().
-struct JsonReader {
-  const nlohmann::json& json;
-  template <class T, class... Rest>
-  void operator()(const char* key, T& value, Rest&&...) {
-    if (json.contains(key)) value = json.at(key).get<T>();
-  }
-};
-
 std::vector<CaptionBatch> read_batches(const TensorMap& tensors) {
   std::vector<CaptionBatch> batches;
   std::int64_t image = 0;
@@ -48,10 +39,7 @@ std::vector<CaptionBatch> read_batches(const TensorMap& tensors) {
 int probe_train(int argc, char** argv) {
   if (argc != 6 || std::string_view(argv[1]) != "train") return -1;
   const fs::path model_dir = argv[2], batches_file = argv[3], options_file = argv[4], output = argv[5];
-  const nlohmann::json options = read_json(options_file);
-  TrainerConfig config;
-  JsonReader reader{options};
-  config.fields(reader);
+  const auto config = testing::read_json_config<TrainerConfig>(options_file);
   const auto batches = read_batches(read_safetensors(batches_file));
   const auto accumulation = static_cast<std::size_t>(config.gradient_accumulation_steps);
   const auto num_steps = static_cast<std::int64_t>(batches.size() / accumulation);

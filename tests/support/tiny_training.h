@@ -53,17 +53,16 @@ class TinySource final : public CaptionSource {
       std::ofstream(file(i), std::ios::binary) << encode_jpeg(image, 95);
     }
   }
-  std::vector<CaptionedImage> read(std::vector<LedgerEntry>&) const override {
+  void read(const TakeImage& take, std::vector<LedgerEntry>&) const override {
     constexpr std::array<const char*, 3> kColours{"red", "green", "blue"};
-    std::vector<CaptionedImage> images;
     for (int i = 0; i < num_images_; ++i) {
       const std::string colour = kColours[static_cast<std::size_t>(i % 3)];
-      images.push_back({.image_id = std::to_string(i),
-                        .file = file(i),
-                        .split = i % 4 == 3 ? "validation" : "train",
-                        .captions = {colour, "a " + colour + " wall"}});
+      take({.image_id = std::to_string(i),
+            .file = file(i),
+            .split = i % 4 == 3 ? "validation" : "train",
+            .captions = {colour, "a " + colour + " wall"},
+            .name = {}});
     }
-    return images;
   }
 
  private:
@@ -76,10 +75,11 @@ class TinySource final : public CaptionSource {
 inline fs::path tiny_cache(const fs::path& directory, int num_images = 16) {
   std::vector<std::unique_ptr<CaptionSource>> sources;
   sources.push_back(std::make_unique<TinySource>(directory / "pictures", num_images));
-  PrepareOptions options{.output = directory / "cache"};
-  options.image.size = kTinyImageSize;
-  prepare(sources, *tiny_tokenizer(directory / "tokenizer"), options);
-  return options.output;
+  PrepareConfig config;
+  config.image.size = kTinyImageSize;
+  const auto tokenizer = [&](const Corpus&) { return tiny_tokenizer(directory / "tokenizer"); };
+  prepare(sources, tokenizer, config, directory / "cache", {});
+  return directory / "cache";
 }
 
 inline VisionEncoderDecoderConfig tiny_model_config(double dropout = 0) {

@@ -5,6 +5,7 @@
 
 #include "capstan/config/component.h"
 #include "capstan/core/fields.h"
+#include "capstan/data/prepare.h"
 #include "capstan/eval/evaluator.h"
 #include "capstan/generate/options.h"
 #include "capstan/image/processor.h"
@@ -21,6 +22,7 @@ struct TokenizerSection {
   std::string train = "none";
   ByteBpeTrainingConfig byte_bpe;
   SentencePieceTrainingConfig sentencepiece;
+  TokenizerOptions options;
 
   template <class Visitor>
   void fields(Visitor& v) {
@@ -29,6 +31,7 @@ struct TokenizerSection {
       one_of({"none", "byte_bpe", "sentencepiece"}));
     v("byte_bpe", byte_bpe, "How to train a byte-level BPE.");
     v("sentencepiece", sentencepiece, "How to train a SentencePiece model.");
+    v("options", options, "How the tokenizer is opened.");
   }
   void check(std::vector<std::string>& problems) const;
 };
@@ -37,28 +40,14 @@ struct PrepareRun {
   std::string output = "data/cache";
   std::vector<config::Component> sources;
   TokenizerSection tokenizer;
-  ImageProcessorConfig image;
-  std::string store = "raw";
-  int jpeg_quality = 90;
-  int images_per_shard = 4096;
-  int max_errors = -1;
-  int num_workers = 0;
-  bool overwrite = false;
+  PrepareConfig prepare;
 
   template <class Visitor>
   void fields(Visitor& v) {
     v("output", output, "Folder of the cache that is written.");
     v("sources", sources, "Data sets to read; `capstan list` names the kinds.");
     v("tokenizer", tokenizer, "Tokenizer of the captions.");
-    v("image", image, "How pictures are resized, and normalised later on the device.");
-    v("store", store, "Keep resized pixels as they are, or as JPEG.", one_of({"raw", "jpeg"}));
-    v("jpeg_quality", jpeg_quality, "Quality of stored JPEG pictures.", between(1, 100));
-    v("images_per_shard", images_per_shard, "Pictures in one shard file.", between(1, 1'000'000));
-    v("max_errors", max_errors, "Stop when more pictures or captions than this cannot be taken; -1 never.",
-      at_least(-1));
-    v("num_workers", num_workers, "Threads that decode pictures; 0 means one per core. The shards are the same.",
-      between(0, 1024));
-    v("overwrite", overwrite, "Replace a cache that is already there.");
+    prepare.fields(v);  // on the same level
   }
   void check(std::vector<std::string>& problems) const;
 };

@@ -6,45 +6,42 @@
 
 #include "capstan/data/batch.h"
 #include "capstan/data/cache.h"
+#include "capstan/data/sampler.h"
+#include "capstan/image/transform.h"
 
 namespace capstan {
-
-// Order of captions over epochs. Position is a single number, so it is saved and restored in O(1).
-class Sampler {
- public:
-  // `shuffle`: a permutation of all captions seeded by (seed, epoch); else in order.
-  Sampler(std::int64_t size, bool shuffle, std::uint64_t seed);
-  std::int64_t size() const { return size_; }
-  // Sample number `position` counted from the start of training (epoch = position / size).
-  std::int64_t at(std::int64_t position) const;
-
- private:
-  std::int64_t size_;
-  bool shuffle_;
-  std::uint64_t seed_;
-};
 
 // Pads to the longest caption of the batch; captions longer than `max_tokens` are cut before EOS is added.
 struct Collator {
   std::int64_t eos_token_id = 50256;
   std::int64_t max_tokens = 64;
-  CaptionBatch operator()(const Cache& cache, const std::vector<std::int64_t>& captions) const;
+  // `pixels_BHWC`: uint8 memory to fill; undefined: new memory is taken.
+  CaptionBatch operator()(const Cache& cache, const std::vector<std::int64_t>& captions,
+                          at::Tensor pixels_BHWC = {}) const;
 };
 
 struct LoaderOptions {
-  std::int64_t batch_size = 8;
+  std::int64_t batch_size = 8;  // of this process
   int num_workers = 1;
   int prefetch = 4;        // batches ready ahead of the trainer
   std::int64_t start = 0;  // first sample position (a resumed run)
+  // The processes of a run take turns: of every batch_size * world_size samples, `rank` takes its own batch_size, so
+  // all have equal batches, and a run may go on with another number of processes.
+  int rank = 0;
+  int world_size = 1;
+  bool pin_memory = false;                           // pictures in page-locked memory, for copies to a GPU
+  std::shared_ptr<const Augmentation> augmentation;  // null: pictures stay as they are
+  std::uint64_t seed = 0;                            // of the augmentation, with the epoch and the caption
 };
 
 // Endless batches of a cache; the same batches for any number of workers. Errors of workers are rethrown by next().
 class Loader {
  public:
-  Loader(std::shared_ptr<const Cache> cache, Sampler sampler, Collator collator, const LoaderOptions& options);
+  Loader(std::shared_ptr<const Cache> cache, std::shared_ptr<const Sampler> sampler, Collator collator,
+         const LoaderOptions& options);
   ~Loader();
   CaptionBatch next();
-  // Sample position after the last batch returned by next().
+  // Sample position, over all processes, after the last batch returned by next().
   std::int64_t position() const;
   double wait_seconds() const;  // time next() spent waiting for workers
 

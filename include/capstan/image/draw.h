@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -41,11 +42,17 @@ class Canvas {
   void circle(Point centre, double radius, Rgb colour);      // edges are antialiased
   void polygon(std::span<const Point> corners, Rgb colour);  // of any shape; edges are antialiased
   void add_noise(Random& random, int amplitude);             // each sample moves by -amplitude..amplitude (at most 127)
+  void paste(const Image& picture, int top, int left);       // what lies outside is cut off
+  // One line of ASCII from `left`, letters `height` pixels high standing on `bottom`; other characters become "?".
+  void text(const std::string& line, double left, double bottom, double height, Rgb colour);
+  static double text_width(const std::string& line, double height);
   const Image& image() const& { return image_; }
   Image image() && { return std::move(image_); }
 
  private:
   Image image_;
 };
+
+std::string encode_png(const Image& image);
 
 }  // namespace capstan

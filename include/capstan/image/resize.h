@@ -10,4 +10,16 @@ enum class Resample { kNearest = 0, kLanczos = 1, kBilinear = 2, kBicubic = 3, k
 // `height` and `width` are at least 1.
 Image resize(const Image& image, int height, int width, Resample resample);
 
+// Rows and columns of a picture.
+struct Region {
+  int top = 0;
+  int left = 0;
+  int height = 0;
+  int width = 0;
+};
+
+// That part of resize(image, height, width, resample) which lies in `region`, without the work for the rest. The region
+// is not empty and lies inside.
+Image resize_region(const Image& image, int height, int width, Resample resample, const Region& region);
+
 }  // namespace capstan

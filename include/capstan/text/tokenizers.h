@@ -16,7 +16,7 @@ struct TokenizerEntry {
   std::string files;  // what it looks for, in messages
   // Whether an existing file or folder is of this kind; at most one kind says yes.
   std::function<bool(const std::filesystem::path&)> matches;
-  std::function<std::shared_ptr<const Tokenizer>(const std::filesystem::path&)> load;
+  std::function<std::shared_ptr<const Tokenizer>(const std::filesystem::path&, const TokenizerOptions&)> load;
 };
 const Registry<TokenizerEntry>& tokenizers();
 

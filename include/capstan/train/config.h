@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "capstan/config/component.h"
 #include "capstan/core/fields.h"
 
 namespace capstan {
@@ -26,6 +27,9 @@ struct TrainerConfig {
   bool bf16 = false;
   double label_smoothing_factor = 0;
   std::int64_t max_tokens = 64;
+  std::string captions = "all";
+  bool group_by_length = false;
+  std::vector<config::Component> augment;
   std::int64_t seed = 42;
   int dataloader_num_workers = 1;
   std::int64_t max_skipped_updates = 10;
@@ -63,7 +67,14 @@ struct TrainerConfig {
       between(0, 1));
     v("max_tokens", max_tokens, "Longer captions are cut to this many tokens; the end token comes on top.",
       between(1, 100000));
-    v("seed", seed, "Seed of the order of captions and of dropout.", at_least(0));
+    v("captions", captions,
+      "What an epoch consists of: every caption, the first of each picture, or one of each picture drawn anew.",
+      one_of({"all", "first", "random"}));
+    v("group_by_length", group_by_length, "Put captions of similar length into a batch, to save padding.");
+    v("augment", augment,
+      "Transforms of the training pictures, in order, drawn anew for each caption and epoch; `capstan list` names "
+      "them.");
+    v("seed", seed, "Seed of the order of captions, of augmentation and of dropout.", at_least(0));
     v("dataloader_num_workers", dataloader_num_workers, "Threads that prepare batches.", between(1, 256));
     v("max_skipped_updates", max_skipped_updates,
       "Updates in a row that may be skipped for a loss or gradient that is not finite before training fails.",
@@ -84,8 +95,8 @@ struct TrainerConfig {
   void check(std::vector<std::string>& problems) const;
 };
 
-// Number of updates for `num_captions` captions: max_steps, or the epochs in whole updates, rounded up.
-std::int64_t num_training_steps(const TrainerConfig& config, std::int64_t num_captions);
+// Number of updates when an epoch has `num_samples` samples: max_steps, or the epochs in whole updates, rounded up.
+std::int64_t num_training_steps(const TrainerConfig& config, std::int64_t num_samples);
 // warmup_steps, or the share warmup_ratio of `num_steps`, rounded up.
 std::int64_t num_warmup_steps(const TrainerConfig& config, std::int64_t num_steps);
 

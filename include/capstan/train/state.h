@@ -34,11 +34,11 @@ struct TrainerState {
 
 // What must be the same for a run to continue: a changed model or changed data would silently train something else.
 struct RunIdentity {
-  std::string model;  // digest of parameter names and shapes
-  std::string data;   // digest of picture names and captions
-  std::int64_t num_captions = 0;
+  std::string model;             // digest of parameter names and shapes
+  std::string data;              // digest of picture names and captions
+  std::int64_t num_samples = 0;  // in an epoch
 };
-RunIdentity run_identity(const VisionEncoderDecoder& model, const Cache& cache);
+RunIdentity run_identity(const VisionEncoderDecoder& model, const Cache& cache, std::int64_t num_samples);
 
 // trainer_state.json, with the names that Hugging Face's Trainer uses for the same things.
 void save_trainer_state(const TrainerState& state, const RunIdentity& identity, const TrainerConfig& config,

@@ -16,7 +16,7 @@ class Telemetry {
   // `state` and `directory` are used until the object goes. Rewrites metrics.jsonl from the state's history, so that
   // lines written after the checkpoint that a run continues from are gone.
   Telemetry(RunDir& directory, TrainerState& state, std::int64_t logging_steps, std::int64_t num_steps,
-            std::int64_t num_captions, std::int64_t captions_per_step);
+            std::int64_t num_samples, std::int64_t captions_per_step);
 
   // Called after each update: moves the progress on and, every logging_steps, writes a line with the mean loss,
   // rate, gradient norm and captions per second since the line before.
@@ -35,7 +35,7 @@ class Telemetry {
 
   RunDir& directory_;
   TrainerState& state_;
-  std::int64_t logging_steps_, num_steps_, num_captions_;
+  std::int64_t logging_steps_, num_steps_, num_samples_;
   Progress progress_;
 };
 

@@ -16,6 +16,7 @@
 #include "capstan/checkpoint/run_dir.h"
 #include "capstan/data/cache.h"
 #include "capstan/data/loader.h"
+#include "capstan/data/sampler.h"
 #include "capstan/generate/options.h"
 #include "capstan/image/processor.h"
 #include "capstan/models/vision_encoder_decoder.h"
@@ -69,6 +70,7 @@ class Trainer {
   void save(RunDir& directory);
   void load(const std::filesystem::path& checkpoint);
   void check_parts() const;
+  std::unique_ptr<Loader> make_loader() const;
   // Places that will ask all processes once there is more than one.
   bool should_stop() const;
   bool evaluation_due(std::int64_t position_before) const;
@@ -78,6 +80,8 @@ class Trainer {
   TrainerConfig config_;
   TrainingParts parts_;
   Collator collator_;
+  std::shared_ptr<const Sampler> sampler_;
+  std::shared_ptr<const Augmentation> augmentation_;
   UpdateStep update_;
   RunIdentity identity_;
   std::int64_t num_steps_;

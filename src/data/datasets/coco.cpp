@@ -3,15 +3,18 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
 
-#include "capstan/config/read.h"
-#include "capstan/config/write.h"
 #include "capstan/core/error.h"
-#include "capstan/core/json.h"
 #include "capstan/core/strings.h"
+#include "data/image_root.h"
+#include "data/json_records.h"
+#include "data/rows.h"
+#include "data/source_entry.h"
+#include "data/split_rule.h"
 
 namespace capstan {
 namespace {
@@ -23,6 +26,8 @@ struct CocoConfig {
   std::optional<std::string> train_annotations, train_images;
   std::optional<std::string> validation_annotations, validation_images;
   std::optional<std::string> test_annotations, test_images;
+  std::optional<std::string> karpathy_train, karpathy_validation, karpathy_test;
+  std::string unlisted = "drop";
 
   template <class Visitor>
   void fields(Visitor& v) {
@@ -32,7 +37,15 @@ struct CocoConfig {
     v("validation_images", validation_images, "Folder of its pictures.");
     v("test_annotations", test_annotations, "Captions JSON of the test split.");
     v("test_images", test_images, "Folder of its pictures.");
+    v("karpathy_train", karpathy_train, "List of the pictures to train on, as karpathy_train_images.txt.");
+    v("karpathy_validation", karpathy_validation, "List of the pictures for validation.");
+    v("karpathy_test", karpathy_test, "List of the pictures for test.");
+    v("unlisted", unlisted,
+      "With such lists, what becomes of pictures in none of them: drop, files (the split of their JSON) or the split "
+      "they go to.");
   }
+
+  SplitListFiles lists() const { return {karpathy_train, karpathy_validation, karpathy_test}; }
 
   void check(std::vector<std::string>& problems) const {
     bool any = false;
@@ -46,6 +59,7 @@ struct CocoConfig {
     pair("validation", validation_annotations, validation_images);
     pair("test", test_annotations, test_images);
     if (!any) problems.emplace_back("the coco source needs at least 'train_annotations' and 'train_images'");
+    check_unlisted(unlisted, problems);
   }
 };
 
@@ -58,28 +72,19 @@ std::optional<std::string> id_text(const json& record, const char* key) {
   return std::nullopt;
 }
 
-bool stays_inside(const fs::path& name) {
-  if (name.is_absolute() || name.native().find('\0') != std::string::npos) return false;
-  for (const fs::path& part : name)
-    if (part == "..") return false;
-  return true;
-}
-
 class CocoReader {
  public:
   CocoReader(const fs::path& annotations, const fs::path& folder, const std::string& split,
              std::vector<LedgerEntry>& ledger)
-      : annotations_(annotations), folder_(folder), split_(split), ledger_(ledger) {}
+      : annotations_(annotations),
+        root_(folder, annotations.string(), split + "_images"),
+        split_(split),
+        ledger_(ledger) {}
 
+  // Images first and captions in a second pass over the file: the format does not promise their order.
   std::vector<CaptionedImage> read() {
-    if (!fs::is_directory(folder_))
-      throw DataError(
-          fmt::format("{}: the image folder does not exist; expected the pictures that {} names. Unpack "
-                      "them there or correct '{}_images'",
-                      folder_.string(), annotations_.string(), split_));
-    const json document = read_json(annotations_);
-    for (const json& record : list(document, "images")) add_image(record);
-    for (const json& record : list(document, "annotations")) add_caption(record);
+    read_list("images", [this](const json& record) { add_image(record); });
+    read_list("annotations", [this](const json& record) { add_caption(record); });
     std::vector<CaptionedImage> taken;
     for (CaptionedImage& image : images_) {
       if (image.captions.empty()) {
@@ -92,14 +97,16 @@ class CocoReader {
   }
 
  private:
-  const json& list(const json& document, const char* key) const {
-    const auto found = document.is_object() ? document.find(key) : document.end();
-    if (found == document.end() || !found->is_array())
+  void read_list(const char* key, const std::function<void(const json&)>& add) const {
+    const auto take = [&](json& record) {
+      add(record);
+      return true;
+    };
+    if (!read_json_list(annotations_, key, take))
       throw DataError(
           fmt::format("{}: found no list '{}', expected a COCO captions file with 'images' and "
                       "'annotations'",
                       annotations_.string(), key));
-    return *found;
   }
 
   void skip(std::string file, std::string reason) { ledger_.push_back({std::move(file), std::move(reason)}); }
@@ -109,12 +116,13 @@ class CocoReader {
     const auto id = record.is_object() ? id_text(record, "id") : std::nullopt;
     const auto name = record.is_object() ? id_text(record, "file_name") : std::nullopt;
     if (!id || !name) return skip(place, "the record needs an 'id' and a 'file_name'");
-    if (!stays_inside(*name)) {
+    ImageRoot::Found found = root_.find(*name);
+    if (found.problem != nullptr) {
       known_.emplace(*id, kRefused);
-      return skip(*name, "the file name leaves the image folder");
+      return skip(*name, found.problem);
     }
     if (!known_.emplace(*id, images_.size()).second) return skip(place, "the image id " + *id + " is used twice");
-    images_.push_back({.image_id = *id, .file = folder_ / *name, .split = split_, .captions = {}, .name = *name});
+    images_.push_back({.image_id = *id, .file = std::move(found.file), .split = split_, .captions = {}, .name = *name});
   }
 
   void add_caption(const json& record) {
@@ -126,14 +134,14 @@ class CocoReader {
     const auto caption = record.find("caption");
     if (caption == record.end() || !caption->is_string()) return skip(place, "the caption is missing or not text");
     const auto& text = caption->get_ref<const std::string&>();
-    if (trim(text).empty()) return skip(place, "the caption is empty");
+    if (auto problem = caption_problem(text)) return skip(place, std::move(*problem));
     if (image->second == kRefused) return skip(place, "its image " + *id + " was not taken");
     images_[image->second].captions.push_back(text);
   }
 
   static constexpr std::size_t kRefused = static_cast<std::size_t>(-1);
   const fs::path& annotations_;
-  const fs::path& folder_;
+  const ImageRoot root_;
   const std::string& split_;
   std::vector<LedgerEntry>& ledger_;
   std::vector<CaptionedImage> images_;
@@ -141,27 +149,30 @@ class CocoReader {
   std::size_t next_image_ = 0, next_caption_ = 0;
 };
 
-class CocoSource final : public CaptionSource {
+class Coco final : public SourceFormat {
  public:
-  explicit CocoSource(CocoConfig config) : config_(std::move(config)) {}
+  explicit Coco(CocoConfig config) : config_(std::move(config)) {}
 
-  std::vector<CaptionedImage> read(std::vector<LedgerEntry>& ledger) const override {
-    std::vector<CaptionedImage> images;
+  void read(const OfferImage& offer, std::vector<LedgerEntry>& ledger) const override {
+    SplitLists lists(config_.lists(), SplitLists::Match::kCocoNumbers, config_.unlisted);
+    bool more = true;
     const auto add = [&](const char* split, const auto& annotations, const auto& folder) {
-      if (!annotations || !folder) return;
-      for (CaptionedImage& image : read_coco(*annotations, *folder, split, ledger)) images.push_back(std::move(image));
+      if (!more || !annotations || !folder) return;
+      for (CaptionedImage& image : read_coco(*annotations, *folder, split, ledger))
+        if (more && lists.assign(image)) more = offer(std::move(image));
     };
     add("train", config_.train_annotations, config_.train_images);
     add("validation", config_.validation_annotations, config_.validation_images);
     add("test", config_.test_annotations, config_.test_images);
-    return images;
+    if (more) lists.report();
   }
 
   std::string describe() const override {
     std::vector<std::string> files;
-    for (const auto& file : {config_.train_annotations, config_.validation_annotations, config_.test_annotations})
+    for (const auto& file : {config_.train_annotations, config_.validation_annotations, config_.test_annotations,
+                             config_.karpathy_train, config_.karpathy_validation, config_.karpathy_test})
       if (file) files.push_back(*file);
-    return "coco: " + join(files, ", ");
+    return join(files, ", ");
   }
 
  private:
@@ -176,14 +187,9 @@ std::vector<CaptionedImage> read_coco(const fs::path& annotations_json, const fs
 }
 
 SourceEntry coco_source() {
-  return {.name = "coco",
-          .summary = "COCO captions: annotation JSON (2014 and 2017 format) and a folder of pictures.",
-          .make = [](const config::Node& node, config::Problems& problems) -> std::unique_ptr<CaptionSource> {
-            CocoConfig config;
-            config::read(node, config, problems);
-            return std::make_unique<CocoSource>(std::move(config));
-          },
-          .document = config::document_fields<CocoConfig>};
+  return make_source_entry<Coco, CocoConfig>(
+      "coco",
+      "COCO captions: annotation JSON (2014 and 2017 format) and a folder of pictures; Karpathy's split lists.");
 }
 
 }  // namespace capstan

@@ -8,15 +8,13 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "capstan/config/read.h"
-#include "capstan/config/write.h"
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
 #include "capstan/core/json.h"
 #include "capstan/core/progress.h"
 #include "capstan/data/coco.h"
-#include "capstan/data/source.h"
 #include "capstan/image/decode.h"
+#include "data/source_entry.h"
 
 namespace capstan {
 namespace {
@@ -137,23 +135,24 @@ void draw_all(const ScenesConfig& config, const fs::path& folder) {
   }
 }
 
-class ScenesSource final : public CaptionSource {
+class Scenes final : public SourceFormat {
  public:
-  explicit ScenesSource(ScenesConfig config) : config_(std::move(config)) {}
+  explicit Scenes(ScenesConfig config) : config_(std::move(config)) {}
 
-  std::vector<CaptionedImage> read(std::vector<LedgerEntry>& ledger) const override {
+  void read(const OfferImage& offer, std::vector<LedgerEntry>& ledger) const override {
     write_scenes(config_);
     const fs::path folder = config_.folder;
     const std::array<int, 3> counts{config_.train, config_.validation, config_.test};
-    std::vector<CaptionedImage> all;
     for (std::size_t s = 0; s < counts.size(); ++s) {
       if (counts[s] == 0) continue;
       const std::string& split = scene_splits()[s];
-      auto part = read_coco(folder / "annotations" / ("captions_" + split + ".json"), folder / split, split, ledger);
-      std::move(part.begin(), part.end(), std::back_inserter(all));
+      for (CaptionedImage& image :
+           read_coco(folder / "annotations" / ("captions_" + split + ".json"), folder / split, split, ledger))
+        if (!offer(std::move(image))) return;
     }
-    return all;
   }
+
+  std::string describe() const override { return config_.folder; }
 
  private:
   ScenesConfig config_;
@@ -182,14 +181,8 @@ void write_scenes(const ScenesConfig& config) {
 }
 
 SourceEntry scenes_source() {
-  return {.name = "scenes",
-          .summary = "Built-in drawings of coloured shapes, five captions each; needs no download.",
-          .make = [](const config::Node& node, config::Problems& problems) -> std::unique_ptr<CaptionSource> {
-            ScenesConfig config;
-            config::read(node, config, problems);
-            return std::make_unique<ScenesSource>(std::move(config));
-          },
-          .document = [] { return config::document_fields<ScenesConfig>(); }};
+  return make_source_entry<Scenes, ScenesConfig>(
+      "scenes", "Built-in drawings of coloured shapes, five captions each; needs no download.");
 }
 
 }  // namespace capstan

@@ -12,6 +12,7 @@ TEST_CASE("broken JSON is reported with file, line and column", "[core][json]") 
   CHECK_THROWS_WITH(parse_json("{\n  \"a\": [1, 2,\n}", "captions.json"),
                     ContainsSubstring("captions.json:3:1: broken JSON"));
   CHECK_THROWS_AS(parse_json("", "empty.json"), DataError);
+  CHECK_THROWS_WITH(parse_json("[1e999]", "huge.json"), ContainsSubstring("huge.json: broken JSON: number overflow"));
   CHECK_THROWS_WITH(parse_json(std::string(5000, '[') + std::string(5000, ']'), "deep.json"),
                     ContainsSubstring("nested deeper"));
 }

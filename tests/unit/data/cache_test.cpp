@@ -41,7 +41,7 @@ void read_all(const Cache& cache) {
 TEST_CASE("a folder without a manifest is no cache", "[data][cache]") {
   const TempDir folder;
   CHECK_THROWS_WITH(Cache(folder.path(), "train"), ContainsSubstring("not a prepared cache"));
-  write_file_atomic(folder.path() / "manifest.json", R"({"format": "capstan-cache", "format_version": 1})");
+  write_file_atomic(folder.path() / "manifest.json", R"({"format": "capstan-cache", "format_version": 2})");
   CHECK_THROWS_WITH(Cache(folder.path(), "train"), ContainsSubstring("manifest.json: not a cache's manifest"));
 }
 
@@ -56,7 +56,7 @@ TEST_CASE("a cache of another format version is refused", "[data][cache]") {
   auto manifest = nlohmann::json::parse(read_file(prepared.output.path() / "manifest.json"));
   manifest["format_version"] = 99;
   write_file_atomic(prepared.output.path() / "manifest.json", manifest.dump());
-  CHECK_THROWS_WITH(prepared.open(), ContainsSubstring("format version 99, this program reads version 1"));
+  CHECK_THROWS_WITH(prepared.open(), ContainsSubstring("format version 99, this program reads version 2"));
 }
 
 TEST_CASE("a manifest cannot name files outside the cache", "[data][cache]") {

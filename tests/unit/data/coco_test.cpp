@@ -2,6 +2,7 @@
 
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
+#include "source_fixture.h"
 #include "support/catch.h"
 
 namespace capstan {
@@ -126,11 +127,55 @@ TEST_CASE("the coco source reads each split that is configured", "[data][coco]")
   const auto source = make_coco(map_node({{"validation_annotations", (folder.path() / "v.json").string()},
                                           {"validation_images", folder.path().string()}}),
                                 problems);
-  std::vector<LedgerEntry> ledger;
-  const auto images = source->read(ledger);
+  const auto images = testing::read_all(*source).images;
   REQUIRE(images.size() == 1);
   CHECK(images[0].split == "validation");
   CHECK_THAT(source->describe(), ContainsSubstring("v.json"));
+}
+
+TEST_CASE("coco takes captions that come before their images", "[data][coco]") {
+  std::vector<LedgerEntry> ledger;
+  const auto images = read_text(R"({"annotations": [{"image_id": 1, "caption": "text"}], "info": {"images": [3]},
+    "images": [{"id": 1, "file_name": "a.jpg"}]})",
+                                ledger);
+  REQUIRE(images.size() == 1);
+  CHECK(images[0].captions == std::vector<std::string>{"text"});
+  CHECK(ledger.empty());
+}
+
+TEST_CASE("karpathy lists decide the splits of coco pictures of both years", "[data][coco]") {
+  const auto document = [](const std::vector<std::string>& names) {
+    std::string images, captions;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const std::string comma = i > 0 ? ", " : "", id = std::to_string(i);
+      images += comma + "{\"id\": " + id + ", \"file_name\": \"" + names[i] + "\"}";
+      captions += comma + "{\"image_id\": " + id + ", \"caption\": \"c\"}";
+    }
+    return "{\"images\": [" + images + "], \"annotations\": [" + captions + "]}";
+  };
+  const auto files = testing::files_with(
+      {{"t.json", document({"COCO_train2014_000000000009.jpg", "COCO_train2014_000000000025.jpg"})},
+       {"v.json", document({"COCO_val2014_000000000042.jpg", "COCO_val2014_000000000073.jpg"})},
+       {"t17.json", document({"000000000009.jpg", "000000000042.jpg", "000000000025.jpg", "000000000073.jpg"})},
+       {"train.txt", "train2014/COCO_train2014_000000000009.jpg 9\nval2014/COCO_val2014_000000000042.jpg 42\n"},
+       {"val.txt", "val2014/COCO_val2014_000000000073.jpg 73\nval2014/COCO_val2014_000000000099.jpg 99\n"}});
+  const std::string json14 =
+      "{train_annotations: $/t.json, train_images: $, validation_annotations: $/v.json, "
+      "validation_images: $, ";
+  const std::string json17 = "{train_annotations: $/t17.json, train_images: $, ";
+  const std::string lists = "karpathy_train: $/train.txt, karpathy_validation: $/val.txt";
+  using Splits = std::map<std::string, std::string>;
+  CHECK(files.read("coco", json14 + lists + "}").splits() == Splits{{"COCO_train2014_000000000009.jpg", "train"},
+                                                                    {"COCO_val2014_000000000042.jpg", "train"},
+                                                                    {"COCO_val2014_000000000073.jpg", "validation"}});
+  const Splits dropped{
+      {"000000000009.jpg", "train"}, {"000000000042.jpg", "train"}, {"000000000073.jpg", "validation"}};
+  const testing::Reading reading = files.read("coco", json17 + lists + "}");
+  CHECK(reading.splits() == dropped);
+  CHECK(reading.ledger.empty());
+  CHECK(files.read("coco", json17 + lists + ", unlisted: rest}").splits().at("000000000025.jpg") == "rest");
+  CHECK(files.read("coco", json14 + lists + ", unlisted: files}").splits().at("COCO_train2014_000000000025.jpg") ==
+        "train");
 }
 
 TEST_CASE("an unknown data source is answered with the known ones", "[data][coco]") {

@@ -111,13 +111,11 @@ class Dataset {
 class DatasetSource final : public CaptionSource {
  public:
   explicit DatasetSource(const Dataset& dataset) : dataset_(dataset) {}
-  std::vector<CaptionedImage> read(std::vector<LedgerEntry>& ledger) const override {
-    std::vector<CaptionedImage> all;
+  void read(const TakeImage& take, std::vector<LedgerEntry>& ledger) const override {
     for (const std::string split : {"train", "validation"}) {
       if (!fs::exists(dataset_.annotations(split))) continue;
-      for (auto& image : read_coco(dataset_.annotations(split), dataset_.images(), split, ledger)) all.push_back(image);
+      for (auto& image : read_coco(dataset_.annotations(split), dataset_.images(), split, ledger)) take(image);
     }
-    return all;
   }
   std::string describe() const override { return "the test's pictures"; }
 
@@ -125,8 +123,13 @@ class DatasetSource final : public CaptionSource {
   const Dataset& dataset_;
 };
 
-inline PrepareOptions options_for(const fs::path& output, const std::string& store = "raw") {
-  PrepareOptions options;
+struct PrepareCall : PrepareConfig {
+  fs::path output;
+  std::string resolved_config;
+};
+
+inline PrepareCall options_for(const fs::path& output, const std::string& store = "raw") {
+  PrepareCall options;
   options.output = output;
   options.store = store;
   options.image.size = kSize;
@@ -135,10 +138,24 @@ inline PrepareOptions options_for(const fs::path& output, const std::string& sto
   return options;
 }
 
-inline PrepareSummary prepare_dataset(const Dataset& dataset, const PrepareOptions& options) {
+inline PrepareSummary prepare_sources(const std::vector<std::unique_ptr<CaptionSource>>& sources,
+                                      const PrepareCall& options) {
+  const auto tokenizer = [](const Corpus&) { return std::make_shared<const FakeTokenizer>(); };
+  return prepare(sources, tokenizer, options, options.output, options.resolved_config);
+}
+
+inline PrepareSummary prepare_dataset(const Dataset& dataset, const PrepareCall& options) {
   std::vector<std::unique_ptr<CaptionSource>> list;
   list.push_back(std::make_unique<DatasetSource>(dataset));
-  return prepare(list, FakeTokenizer(), options);
+  return prepare_sources(list, options);
+}
+
+// Every file of a folder with its bytes.
+inline std::map<std::string, std::string> files_of(const fs::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory))
+    if (entry.is_regular_file()) files[fs::relative(entry.path(), directory).string()] = read_file(entry.path());
+  return files;
 }
 
 inline std::vector<std::uint8_t> pixels_of(const Cache& cache, std::int64_t image) {

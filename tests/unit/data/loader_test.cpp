@@ -1,6 +1,7 @@
 #include "capstan/data/loader.h"
 
 #include <algorithm>
+#include <deque>
 #include <set>
 
 #include "capstan/core/error.h"
@@ -17,7 +18,8 @@ std::shared_ptr<const Cache> prepare_cache(const TempDir& output, const std::str
 }
 
 Loader make_loader(const std::shared_ptr<const Cache>& cache, const LoaderOptions& options) {
-  return Loader(cache, Sampler(cache->num_captions(), true, 5), {.eos_token_id = 999, .max_tokens = 64}, options);
+  return Loader(cache, std::make_shared<const Sampler>(cache, SamplerOptions{.seed = 5}),
+                {.eos_token_id = 999, .max_tokens = 64}, options);
 }
 
 bool same(const CaptionBatch& a, const CaptionBatch& b) {
@@ -25,50 +27,7 @@ bool same(const CaptionBatch& a, const CaptionBatch& b) {
          a.captions == b.captions && a.num_label_tokens == b.num_label_tokens;
 }
 
-std::vector<std::int64_t> epoch(const Sampler& sampler, std::int64_t number) {
-  std::vector<std::int64_t> order;
-  for (std::int64_t i = 0; i < sampler.size(); ++i) order.push_back(sampler.at(number * sampler.size() + i));
-  return order;
-}
-
 }  // namespace
-
-TEST_CASE("every epoch of the sampler is a permutation and no two are alike", "[data][sampler]") {
-  for (const std::int64_t size : {1, 2, 3, 5, 16, 17, 100, 1000, 4096, 10007}) {
-    const Sampler sampler(size, true, 11);
-    std::set<std::vector<std::int64_t>> orders;
-    for (std::int64_t number = 0; number < 3; ++number) {
-      auto order = epoch(sampler, number);
-      if (size >= 16) CHECK(orders.insert(order).second);
-      std::sort(order.begin(), order.end());
-      bool complete = true;
-      for (std::int64_t i = 0; i < size; ++i) complete = complete && order[static_cast<std::size_t>(i)] == i;
-      CHECK(complete);
-    }
-  }
-  CHECK(epoch(Sampler(100, true, 1), 0) != epoch(Sampler(100, true, 2), 0));
-  CHECK(epoch(Sampler(100, true, 1), 4) == epoch(Sampler(100, true, 1), 4));
-}
-
-TEST_CASE("every caption comes at every place of an epoch equally often", "[data][sampler]") {
-  // Chi-square over (place, caption) pairs; 5 x 5 cells with 16 degrees of freedom: 99.99 % lie below 44.
-  constexpr int kCaptions = 5, kEpochs = 5000;
-  const Sampler sampler(kCaptions, true, 3);
-  std::vector<double> counts(kCaptions * kCaptions, 0);
-  for (int number = 0; number < kEpochs; ++number)
-    for (int place = 0; place < kCaptions; ++place)
-      ++counts[static_cast<std::size_t>(place * kCaptions + sampler.at(std::int64_t{number} * kCaptions + place))];
-  double chi_square = 0;
-  for (const double count : counts) chi_square += (count - 1000) * (count - 1000) / 1000;
-  CHECK(chi_square < 44);
-}
-
-TEST_CASE("a sampler that does not shuffle counts up", "[data][sampler]") {
-  const Sampler sampler(3, false, 1);
-  CHECK(sampler.at(2) == 2);
-  CHECK(sampler.at(3) == 0);
-  CHECK_THROWS_AS(Sampler(0, true, 1), DataError);
-}
 
 TEST_CASE("labels are the ids, one end token, and -100 to the longest caption", "[data][collator]") {
   const TempDir output;
@@ -133,7 +92,7 @@ TEST_CASE("an error of a worker comes out of next at its place", "[data][loader]
   const auto cache = std::make_shared<const Cache>(output.path(), "train");
   const std::int64_t bad = cache->first_caption(7);
   const int workers = GENERATE(0, 1, 3);
-  Loader loader(cache, Sampler(cache->num_captions(), false, 0), {.eos_token_id = 999},
+  Loader loader(cache, std::make_shared<const Sampler>(cache, SamplerOptions{.shuffle = false}), {.eos_token_id = 999},
                 {.batch_size = 1, .num_workers = workers, .prefetch = 5});
   for (std::int64_t i = 0; i < bad; ++i) CHECK_NOTHROW(loader.next());
   for (int again = 0; again < 2; ++again)
@@ -149,6 +108,74 @@ TEST_CASE("a loader ends cleanly with batches nobody took", "[data][loader]") {
     if (i % 2 == 0) loader.next();
   }
   SUCCEED("no thread was left waiting");
+}
+
+TEST_CASE("the batches of several processes are together those of one, and any number can go on", "[data][loader]") {
+  const TempDir output;
+  const auto cache = prepare_cache(output);
+  Loader one = make_loader(cache, {.batch_size = 6, .num_workers = 0});
+  std::deque<Loader> three;
+  for (int rank = 0; rank < 3; ++rank)
+    three.emplace_back(cache, std::make_shared<const Sampler>(cache, SamplerOptions{.seed = 5}),
+                       Collator{.eos_token_id = 999, .max_tokens = 64},
+                       LoaderOptions{.batch_size = 2, .num_workers = 1, .rank = rank, .world_size = 3});
+  for (int step = 0; step < 20; ++step) {
+    std::vector<std::int64_t> together;
+    for (Loader& loader : three) {
+      const CaptionBatch batch = loader.next();
+      CHECK(batch.captions.size() == 2);
+      together.insert(together.end(), batch.captions.begin(), batch.captions.end());
+    }
+    CHECK(together == one.next().captions);
+    CHECK(three[2].position() == one.position());
+  }
+  Loader resumed = make_loader(cache, {.batch_size = 6, .num_workers = 2, .start = three[0].position()});
+  for (int step = 0; step < 5; ++step) CHECK(same(one.next(), resumed.next()));
+}
+
+TEST_CASE("a batch keeps its pixels while later ones reuse the memory of those that are gone", "[data][loader]") {
+  const TempDir output;
+  const auto cache = prepare_cache(output);
+  Loader loader = make_loader(cache, {.batch_size = 4, .num_workers = 2});
+  const CaptionBatch kept = loader.next();
+  std::set<const void*> places;
+  for (int i = 0; i < 50; ++i) {
+    const CaptionBatch batch = loader.next();
+    CHECK(batch.pixels_BHWC.const_data_ptr() != kept.pixels_BHWC.const_data_ptr());
+    places.insert(batch.pixels_BHWC.const_data_ptr());
+  }
+  CHECK(places.size() <= 8);  // four waiting, two being made, one in use, and one to spare
+  const auto* data = kept.pixels_BHWC.const_data_ptr<std::uint8_t>();
+  for (const std::int64_t image : kept.images) {
+    const auto pixels = pixels_of(*cache, image);
+    CHECK(std::equal(pixels.begin(), pixels.end(), data));
+    data += pixels.size();
+  }
+}
+
+TEST_CASE("augmented pictures are the same for any number of workers and after a resume", "[data][loader]") {
+  const TempDir output;
+  const auto cache = prepare_cache(output, "jpeg");
+  config::Problems problems;
+  config::Component flip;
+  flip.name = "horizontal_flip";
+  const auto augmentation = std::make_shared<const Augmentation>(std::vector<config::Component>{flip}, problems);
+  problems.throw_if_any();
+  const auto options = [&](int workers, std::int64_t start) {
+    return LoaderOptions{
+        .batch_size = 5, .num_workers = workers, .start = start, .augmentation = augmentation, .seed = 3};
+  };
+  Loader plain = make_loader(cache, {.batch_size = 5, .num_workers = 0});
+  Loader one = make_loader(cache, options(1, 0)), many = make_loader(cache, options(4, 0));
+  int changed = 0;
+  for (int i = 0; i < 16; ++i) {
+    const CaptionBatch batch = one.next();
+    CHECK(same(batch, many.next()));
+    changed += batch.pixels_BHWC.equal(plain.next().pixels_BHWC) ? 0 : 1;
+  }
+  CHECK(changed >= 12);  // five pictures a batch, each turned with probability 1/2
+  Loader resumed = make_loader(cache, options(2, one.position()));
+  for (int i = 0; i < 5; ++i) CHECK(same(one.next(), resumed.next()));
 }
 
 }  // namespace capstan::testing

@@ -13,13 +13,6 @@
 namespace capstan::testing {
 namespace {
 
-std::map<std::string, std::string> files_of(const fs::path& directory) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(directory))
-    if (entry.is_regular_file()) files[fs::relative(entry.path(), directory).string()] = read_file(entry.path());
-  return files;
-}
-
 std::vector<std::uint8_t> expected_pixels(const Dataset& dataset, const Record& record, const std::string& store) {
   ImageProcessorConfig config;
   config.size = kSize;
@@ -120,7 +113,7 @@ TEST_CASE("a missing picture goes to the ledger", "[data][prepare]") {
   CHECK_THAT(read_file(output.path() / "errors.jsonl"), ContainsSubstring("101.jpg"));
 }
 
-TEST_CASE("more errors than allowed stop prepare and leave nothing", "[data][prepare]") {
+TEST_CASE("more errors than allowed stop prepare, which goes on when more are allowed", "[data][prepare]") {
   const Dataset dataset(Dataset::records(12));
   write_file_atomic(dataset.file(8), "x");
   write_file_atomic(dataset.file(10), "y");
@@ -129,9 +122,11 @@ TEST_CASE("more errors than allowed stop prepare and leave nothing", "[data][pre
   options.max_errors = 1;
   CHECK_THROWS_WITH(prepare_dataset(dataset, options),
                     ContainsSubstring("2 errors, more than max_errors=1") && ContainsSubstring("108.jpg"));
-  CHECK_FALSE(fs::exists(options.output));
+  CHECK_FALSE(fs::exists(options.output / "manifest.json"));
   options.max_errors = 2;
-  CHECK(prepare_dataset(dataset, options).errors == 2);
+  const auto summary = prepare_dataset(dataset, options);
+  CHECK(summary.errors == 2);
+  CHECK(summary.images_before > 0);
 }
 
 TEST_CASE("a data set of which nothing can be taken is refused", "[data][prepare]") {
@@ -165,7 +160,7 @@ TEST_CASE("a full output folder is refused unless it is to be overwritten", "[da
   CHECK(files == files_of(fresh.path()));
 }
 
-TEST_CASE("prepare stops when asked and leaves nothing", "[data][prepare]") {
+TEST_CASE("prepare stops when asked and leaves nothing where no shard is finished", "[data][prepare]") {
   const Dataset dataset(Dataset::records(5));
   const TempDir folder;
   request_stop(SIGTERM);
@@ -196,8 +191,10 @@ TEST_CASE("a prepared photo takes at most 151 KB raw and 30 KB as JPEG", "[data]
   class TinyCoco final : public CaptionSource {
    public:
     explicit TinyCoco(fs::path folder) : folder_(std::move(folder)) {}
-    std::vector<CaptionedImage> read(std::vector<LedgerEntry>& ledger) const override {
-      return read_coco(folder_ / "annotations/captions_train2017.json", folder_ / "train2017", "train", ledger);
+    void read(const TakeImage& take, std::vector<LedgerEntry>& ledger) const override {
+      for (auto& image :
+           read_coco(folder_ / "annotations/captions_train2017.json", folder_ / "train2017", "train", ledger))
+        take(image);
     }
 
    private:
@@ -210,7 +207,7 @@ TEST_CASE("a prepared photo takes at most 151 KB raw and 30 KB as JPEG", "[data]
   auto options = options_for(output.path(), store);
   options.image.size = 224;
   options.images_per_shard = 4096;
-  const auto summary = prepare(list, FakeTokenizer(), options);
+  const auto summary = prepare_sources(list, options);
   CHECK(summary.errors == 0);
   const Cache cache(output.path(), "train");
   std::uint64_t text = 0;  // captions: their bytes, ids and offsets

@@ -220,7 +220,8 @@ TEST_CASE("scenes enter through the list of sources as COCO pictures", "[data][s
   problems.throw_if_any();
   CHECK_FALSE(fs::exists(folder));  // nothing is drawn before it is needed
   std::vector<LedgerEntry> ledger;
-  const auto images = source->read(ledger);
+  std::vector<CaptionedImage> images;
+  source->read([&](CaptionedImage image) { images.push_back(std::move(image)); }, ledger);
   CHECK(ledger.empty());
   REQUIRE(images.size() == 19);
   std::map<std::string, int> counts;

@@ -41,6 +41,19 @@ std::string with_big16(std::string bytes, std::size_t at, int value) {
 // Position of the frame header's precision byte in a JPEG; height and width follow.
 std::size_t frame_of(const std::string& jpeg) { return jpeg.find(std::string("\xFF\xC0", 2)) + 4; }
 
+// A photo-like JPEG: smooth colours of 160 rows and 240 columns.
+std::string smooth_jpeg() {
+  Image image{.height = 160, .width = 240, .rgb = {}};
+  for (int y = 0; y < image.height; ++y)
+    for (int x = 0; x < image.width; ++x)
+      for (const int level : {x, y + 40, 255 - (x + y) / 2}) image.rgb.push_back(static_cast<std::uint8_t>(level));
+  return encode_jpeg(image, 95);
+}
+
+Image decode_fast(const std::string& bytes, WantedSize wanted) {
+  return decode_image(std::as_bytes(std::span(bytes)), "x", {.jpeg = "fast"}, wanted);
+}
+
 }  // namespace
 
 TEST_CASE("every kind of picture decodes to Pillow's pixels", "[image][decode]") {
@@ -127,6 +140,65 @@ TEST_CASE("a header that lies about its size is refused before memory is taken",
   CHECK_THAT(refusal(fixture_bytes("rgb.bmp"), {.max_pixels = 24 * 16 - 1}),
              ContainsSubstring("24x16 pixels; at most 383 pixels are read"));
   CHECK_NOTHROW(decode(fixture_bytes("rgb.bmp"), "x", {.max_pixels = 24 * 16}));
+}
+
+TEST_CASE("pictures whose samples would not fit into memory are refused", "[image][decode]") {
+  // 16-bit RGBA of 10000 x 10000 pixels.
+  std::string png = fixture_bytes("rgb.png");
+  for (const std::size_t at : {std::size_t{16}, std::size_t{20}})
+    png = with_big16(with_big16(png, at, 0), at + 2, 10000);
+  png[24] = 16;
+  png[25] = 6;
+  CHECK(refusal(png) == "album/x.jpg: decoding its 10000x10000 pixels could take 1049 MiB; at most 1024 are used.");
+  // A progressive JPEG keeps the coefficients of all four components.
+  std::string jpeg = fixture_bytes("cmyk.jpg");
+  const std::size_t frame = frame_of(jpeg);
+  jpeg = with_big16(with_big16(jpeg, frame + 1, 10000), frame + 3, 10000);
+  jpeg[frame - 3] = static_cast<char>(0xC2);
+  CHECK(refusal(jpeg) == "album/x.jpg: decoding its 10000x10000 pixels would take more than 1024 MiB.");
+}
+
+TEST_CASE("a JPEG with more scans than its size allows is refused", "[image][decode]") {
+  std::string jpeg = fixture_bytes("grey.jpg");
+  const std::size_t scan = jpeg.find("\xFF\xDA");
+  const std::string segment = jpeg.substr(scan, 10);
+  for (int i = 0; i < 20; ++i) jpeg.insert(scan, segment);
+  const std::size_t frame = frame_of(jpeg);
+  const std::string huge = with_big16(with_big16(jpeg, frame + 1, 8000), frame + 3, 8000);
+  CHECK(refusal(huge) ==
+        "album/x.jpg: JPEG with 21 scans over 8000x8000 pixels, which would take too long; expected up to 20.");
+  CHECK_THAT(refusal(jpeg), !ContainsSubstring("scans"));
+}
+
+TEST_CASE("fast decoding shrinks a JPEG to no less than what is wanted", "[image][decode]") {
+  const std::string jpeg = smooth_jpeg();
+  const Image whole = decode(jpeg, "x");
+  REQUIRE(whole.height == 160);
+  const auto height_for = [&](int height, int width) { return decode_fast(jpeg, {height, width}).height; };
+  CHECK(height_for(20, 30) == 20);
+  CHECK(height_for(20, 31) == 40);
+  CHECK(height_for(41, 41) == 80);
+  CHECK(height_for(81, 81) == 160);
+  CHECK(height_for(0, 0) == 160);
+  const auto exact = decode_image(std::as_bytes(std::span(jpeg)), "x", {}, {20, 30});
+  CHECK(exact.rgb == whole.rgb);
+  const Image half = decode_fast(jpeg, {80, 120});
+  REQUIRE(half.width == 120);
+  double sum = 0;
+  for (std::size_t i = 0; i < half.rgb.size(); ++i) {
+    const std::size_t y = i / (120 * 3), x = i / 3 % 120, c = i % 3;
+    sum += std::abs(half.rgb[i] - whole.rgb[(y * 2 * 240 + x * 2) * 3 + c]);
+  }
+  CHECK(sum / static_cast<double>(half.rgb.size()) < 2);
+}
+
+TEST_CASE("fast decoding counts the wanted sides after turning", "[image][decode]") {
+  const std::string turned = fixture_bytes("orientation_6.jpg");
+  const Image whole = decode(turned, "x");
+  REQUIRE(whole.height == 24);
+  REQUIRE(whole.width == 16);
+  CHECK(decode_fast(turned, {12, 8}).height == 12);
+  CHECK(decode_fast(turned, {8, 12}).height == 24);
 }
 
 TEST_CASE("sizes of zero and depths that are not read are named", "[image][decode]") {

@@ -67,7 +67,7 @@ TEST_CASE("sizes are read as a number or as height and width", "[image][processo
   CHECK(message<UnsupportedError>(R"({"size": {"height": 32, "width": 48}})") ==
         R"("size" is {"height":32,"width":48}; only square pictures are supported.)");
   CHECK(message<UnsupportedError>(R"({"size": {"shortest_edge": 224}})") ==
-        R"("size" is {"shortest_edge":224}; only {"height": H, "width": W} is supported.)");
+        R"("size" is {"shortest_edge":224}; only {"height": H, "width": W} is supported without "do_center_crop".)");
 }
 
 TEST_CASE("steps that are switched off become neutral numbers", "[image][processor]") {
@@ -77,8 +77,92 @@ TEST_CASE("steps that are switched off become neutral numbers", "[image][process
   CHECK(config.image_std == std::vector<double>{1, 1, 1});
   CHECK(message<UnsupportedError>(R"({"do_resize": false})") ==
         R"("do_resize" is false; the encoder needs one fixed size.)");
-  CHECK(message<UnsupportedError>(R"({"do_center_crop": true})") ==
-        R"("do_center_crop" is true; cropping is not supported.)");
+}
+
+TEST_CASE("a processor that cuts out the middle is saved as CLIPImageProcessor and read back", "[image][processor]") {
+  ImageProcessorConfig config;
+  config.size = 96;
+  config.do_center_crop = true;
+  const TempDir dir;
+  ImageProcessor(config).save_pretrained(dir.path());
+  CHECK(read_json(dir.path() / "preprocessor_config.json") == nlohmann::json::parse(R"({
+    "image_processor_type": "CLIPImageProcessor", "do_resize": true, "size": {"shortest_edge": 96},
+    "do_center_crop": true, "crop_size": {"height": 96, "width": 96}, "do_convert_rgb": true,
+    "resample": 2, "do_rescale": true, "rescale_factor": 0.00392156862745098, "do_normalize": true,
+    "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]})"));
+  CHECK(ImageProcessor::from_pretrained(dir.path()).config().shortest_edge == 0);
+  config.shortest_edge = 128;
+  ImageProcessor(config).save_pretrained(dir.path());
+  const ImageProcessor back = ImageProcessor::from_pretrained(dir.path());
+  CHECK(back.config().do_center_crop);
+  CHECK(back.config().size == 96);
+  CHECK(back.config().shortest_edge == 128);
+  CHECK(back.wanted_size().height == 128);
+}
+
+TEST_CASE("what a file for CLIP leaves out has the defaults of CLIPImageProcessor", "[image][processor]") {
+  const auto config = from_text(R"({"feature_extractor_type": "CLIPFeatureExtractor", "size": 256})").config();
+  CHECK(config.do_center_crop);
+  CHECK(config.size == 224);
+  CHECK(config.shortest_edge == 256);
+  CHECK(config.resample == 3);
+  CHECK(config.image_mean == std::vector<double>{0.48145466, 0.4578275, 0.40821073});
+  CHECK(from_text(R"({"image_processor_type": "CLIPImageProcessorFast"})").config().shortest_edge == 0);
+}
+
+TEST_CASE("cutting is read where it makes a square of a picture's middle", "[image][processor]") {
+  const auto config =
+      from_text(R"({"do_center_crop": true, "size": {"shortest_edge": 72}, "crop_size": {"height": 64, "width": 64}})")
+          .config();
+  CHECK(config.do_center_crop);
+  CHECK(config.size == 64);
+  CHECK(config.shortest_edge == 72);
+  // A square picture loses nothing when the same square is cut out of it.
+  const std::string square = R"("size": {"height": 64, "width": 64}, "do_center_crop": true, "crop_size": )";
+  CHECK_FALSE(from_text("{" + square + "64}").config().do_center_crop);
+  CHECK(message<UnsupportedError>("{" + square + "32}") ==
+        R"("size" is {"height":64,"width":64} and "do_center_crop" is true; )"
+        "cutting a squashed picture is not supported.");
+  CHECK(message<UnsupportedError>(
+            R"({"do_center_crop": true, "size": {"shortest_edge": 64, "longest_edge": 96}, "crop_size": 64})") ==
+        R"("size" is {"longest_edge":96,"shortest_edge":64}; )"
+        R"(only {"shortest_edge": S} is supported with "do_center_crop".)");
+  CHECK(message<DataError>(R"({"do_center_crop": true, "size": {"shortest_edge": 0}})") ==
+        R"("size.shortest_edge" is 0; expected a whole number from 1 to 4096.)");
+  ImageProcessorConfig alone;
+  alone.shortest_edge = 64;
+  CHECK_THROWS_WITH(ImageProcessor(alone),
+                    "image processor: shortest_edge is 64, but do_center_crop is false; set it to "
+                    "true or leave shortest_edge out.");
+}
+
+TEST_CASE("cutting keeps the middle and fills what is missing with black", "[image][processor]") {
+  // Four columns of grey levels 10, 20, 30, 40 and two rows.
+  Image image{.height = 2, .width = 4, .rgb = {}};
+  for (int y = 0; y < 2; ++y)
+    for (const std::uint8_t grey : {10, 20, 30, 40}) image.rgb.insert(image.rgb.end(), 3, grey);
+  ImageProcessorConfig config;
+  config.do_center_crop = true;
+  config.resample = 0;
+  config.shortest_edge = 2;
+  config.size = 8;
+  const Image filled = ImageProcessor(config).resize(image);
+  REQUIRE(filled.rgb.size() == 8 * 8 * 3);
+  for (int y = 0; y < 8; ++y)
+    for (int x = 0; x < 8; ++x) {
+      const bool inside = y >= 3 && y < 5 && x >= 2 && x < 6;
+      CHECK(int{filled.rgb[static_cast<std::size_t>((y * 8 + x) * 3)]} == (inside ? 10 * (x - 1) : 0));
+    }
+  config.shortest_edge = 16;  // 16 x 32, of which rows 4 to 11 and columns 12 to 19 stay
+  const Image cut = ImageProcessor(config).resize(image);
+  CHECK(int{cut.rgb[0]} == 20);
+  CHECK(int{cut.rgb[7 * 3]} == 30);
+  const Image line{.height = 1, .width = 60000, .rgb = std::vector<std::uint8_t>(60000 * 3, 7)};
+  config.shortest_edge = 4096;
+  CHECK_THROWS_WITH(ImageProcessor(config).resize(line),
+                    "a picture of 60000x1 pixels is too narrow to make its shorter side 4096");
+  config.shortest_edge = 500;  // 30 million pixels long, of which only the middle is computed
+  CHECK(ImageProcessor(config).resize(line).rgb == std::vector<std::uint8_t>(8 * 8 * 3, 7));
 }
 
 TEST_CASE("wrong values of preprocessor_config.json are named", "[image][processor]") {

@@ -225,7 +225,8 @@ TEST_CASE("a run of another model or of other data is not continued", "[train][r
   TrainingParts parts = tiny_parts();
   parts.train = std::make_shared<const Cache>(testing::tiny_cache(temp.path() / "other", 20), "train");
   Trainer other(tiny_config(4), parts);
-  CHECK_THROWS_WITH(other.restore(directory, "auto"), ContainsSubstring("24 captions, the data now has 30"));
+  CHECK_THROWS_WITH(other.restore(directory, "auto"),
+                    ContainsSubstring("24 captions an epoch, the data and train.captions now give 30"));
 }
 
 TEST_CASE("a stop request ends after the step with a checkpoint to go on from", "[train][stop]") {

@@ -20,9 +20,13 @@ int run(const Arguments& arguments) {
   if (arguments.dry_run) return 0;
   for (const auto& [split, count] : summary.images)
     std::cout << fmt::format("{}: {} images, {} captions\n", split, count, summary.captions.at(split));
-  std::cout << fmt::format("{} in {}; {} not taken{}\n{}\n", human_bytes(summary.bytes),
-                           human_duration(summary.seconds), summary.errors,
-                           summary.errors > 0 ? fmt::format(" (see {}/errors.jsonl)", run.output) : "", run.output);
+  const auto see = [&](std::int64_t count, const char* file) {
+    return count > 0 ? fmt::format(" (see {}/{})", run.output, file) : "";
+  };
+  std::cout << fmt::format("{} in {}, {:.0f} images/s; {} not taken{}; {} worth a look{}\n{}\n",
+                           human_bytes(summary.bytes), human_duration(summary.seconds), summary.images_per_second,
+                           summary.errors, see(summary.errors, "errors.jsonl"), summary.notes,
+                           see(summary.notes, "notes.jsonl"), run.output);
   return 0;
 }
 

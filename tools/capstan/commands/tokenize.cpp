@@ -15,11 +15,13 @@ namespace {
 struct TokenizeCommandOptions {
   bool decode = false;
   bool skip_special_tokens = true;
+  TokenizerOptions tokenizer;
 
   template <class Visitor>
   void fields(Visitor& v) {
     v("decode", decode, "Read lines of ids and print text.");
     v("skip_special_tokens", skip_special_tokens, "Leave special tokens out of decoded text.");
+    tokenizer.fields(v);
   }
 };
 
@@ -39,7 +41,7 @@ std::vector<std::int64_t> parse_ids(const std::string& line, std::int64_t line_n
 
 int run(const Arguments& arguments) {
   const auto options = load_options<TokenizeCommandOptions>(arguments.overrides);
-  const auto tokenizer = load_tokenizer(arguments.paths.front());
+  const auto tokenizer = load_tokenizer(arguments.paths.front(), options.tokenizer);
   std::int64_t line_number = 0;
   for (std::string line; std::getline(std::cin, line);) {
     ++line_number;
