@@ -24,10 +24,11 @@ namespace {
 constexpr std::uint64_t kBytesPerCaption = 160;  // text, ids and offsets, generously, for the free-space check
 constexpr std::uint64_t kJpegRatio = 5;          // raw bytes per JPEG byte, pessimistically, for the same
 
-// Everything that decides the bytes of the cache.
+// Everything that decides the bytes of finished shards.
 std::string plan_checksum(const Corpus& corpus, const std::string& tokenizer, PrepareConfig config) {
   config.max_errors = -1;
   config.num_workers = 0;
+  config.on_leak.clear();  // a shard with a leak is never finished under `error`
   config.overwrite = false;
   std::string text = fmt::format("{}\n{}\n{}\n{}\n", version(), kShardFormatVersion, tokenizer, corpus.fingerprint());
   for (const CorpusSource& source : corpus.sources()) text += fmt::format("{} {}\n", source.description, source.weight);

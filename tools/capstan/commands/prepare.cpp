@@ -23,8 +23,11 @@ int run(const Arguments& arguments) {
   const auto see = [&](std::int64_t count, const char* file) {
     return count > 0 ? fmt::format(" (see {}/{})", run.output, file) : "";
   };
-  std::cout << fmt::format("{} in {}, {:.0f} images/s; {} not taken{}; {} worth a look{}\n{}\n",
-                           human_bytes(summary.bytes), human_duration(summary.seconds), summary.images_per_second,
+  const std::string work =
+      summary.images_per_second == 0
+          ? "all of it there before"
+          : fmt::format("written in {}, {:.0f} images/s", human_duration(summary.seconds), summary.images_per_second);
+  std::cout << fmt::format("{}, {}; {} not taken{}; {} worth a look{}\n{}\n", human_bytes(summary.bytes), work,
                            summary.errors, see(summary.errors, "errors.jsonl"), summary.notes,
                            see(summary.notes, "notes.jsonl"), run.output);
   return 0;
