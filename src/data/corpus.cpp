@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <unordered_set>
 
@@ -13,6 +12,7 @@
 #include "capstan/core/signals.h"
 #include "data/picture_task.h"
 #include "data/record_file.h"
+#include "data/split_rule.h"
 
 namespace capstan {
 namespace {
@@ -76,12 +76,6 @@ Corpus::Record unpack_record(std::string_view bytes) {
   return record;
 }
 
-// Splits become file names.
-bool plain_name(const std::string& split) {
-  return !split.empty() && std::all_of(split.begin(), split.end(),
-                                       [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; });
-}
-
 }  // namespace
 
 struct Corpus::Impl {
@@ -97,7 +91,7 @@ struct Corpus::Impl {
 
   void add(CaptionedImage image, std::int32_t source) {
     if (stop_requested()) throw Error("prepare was stopped while it read the annotations; nothing was written");
-    if (!plain_name(image.split))
+    if (!is_plain_split(image.split))
       return skip(image, fmt::format("the split's name '{}' is not letters and digits", image.split));
     filter_captions(image);
     if (image.captions.empty()) return skip(image, "the image has no caption");

@@ -35,20 +35,31 @@ FileReader::FileReader(std::filesystem::path path) : path_(std::move(path)) {
 
 FileReader::~FileReader() { ::close(file_); }
 
-void FileReader::read(std::span<std::byte> out, std::uint64_t offset) const {
+void FileReader::read(std::span<std::byte> out, std::uint64_t offset) const { read_all(file_, out, offset, path_); }
+
+void FileReader::will_read(std::uint64_t offset, std::uint64_t size) const {
+  ::posix_fadvise(file_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+}
+
+void read_all(int file, std::span<std::byte> out, std::uint64_t offset, const std::filesystem::path& path) {
   for (std::size_t done = 0; done < out.size();) {
-    const ssize_t got = ::pread(file_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    const ssize_t got = ::pread(file, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw DataError(fmt::format("{}: cannot read: {}", path_.string(), std::strerror(errno)));
+    if (got < 0) throw DataError(fmt::format("{}: cannot read: {}", path.string(), std::strerror(errno)));
     if (got == 0)
-      throw DataError(fmt::format("{}: ends at byte {}, expected {} bytes from {}", path_.string(), offset + done,
+      throw DataError(fmt::format("{}: ends at byte {}, expected {} bytes from {}", path.string(), offset + done,
                                   out.size(), offset));
     done += static_cast<std::size_t>(got);
   }
 }
 
-void FileReader::will_read(std::uint64_t offset, std::uint64_t size) const {
-  ::posix_fadvise(file_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
+void write_all(int file, std::string_view bytes, const std::filesystem::path& path) {
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t wrote = ::write(file, bytes.data() + done, bytes.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) throw DataError(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)));
+    done += static_cast<std::size_t>(wrote);
+  }
 }
 
 std::string read_part(const std::filesystem::path& path, std::uint64_t offset, std::uint64_t size,

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace capstan {
 
@@ -24,6 +25,10 @@ class FileReader {
   std::filesystem::path path_;
   int file_ = -1;
 };
+
+// The loops behind it, for files that are open already; `path` is for messages.
+void read_all(int file, std::span<std::byte> out, std::uint64_t offset, const std::filesystem::path& path);
+void write_all(int file, std::string_view bytes, const std::filesystem::path& path);
 
 // `size` bytes of `path` from `offset`; size 0: the whole file. DataError also when there are more than `max_bytes`.
 std::string read_part(const std::filesystem::path& path, std::uint64_t offset, std::uint64_t size,

@@ -12,6 +12,7 @@
 
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
+#include "data/file_reader.h"
 
 namespace capstan {
 namespace {
@@ -127,14 +128,8 @@ void Journal::add(const ShardOutcome& outcome) {
 }
 
 void Journal::write(const std::string& line) {
-  const std::string bytes = line + '\n';
   ::lseek(file_, 0, SEEK_END);
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t wrote = ::write(file_, bytes.data() + done, bytes.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) throw DataError(fmt::format("{}: cannot be written: {}", path_.string(), std::strerror(errno)));
-    done += static_cast<std::size_t>(wrote);
-  }
+  write_all(file_, line + '\n', path_);
   if (::fsync(file_) != 0)
     throw DataError(fmt::format("{}: cannot sync to disk: {}", path_.string(), std::strerror(errno)));
 }

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "capstan/core/error.h"
+#include "data/file_reader.h"
 
 namespace capstan {
 namespace {
@@ -41,31 +42,18 @@ std::uint64_t RecordFile::append(std::string_view record) {
 void RecordFile::finish() { flush(); }
 
 void RecordFile::flush() {
-  for (std::size_t done = 0; done < buffer_.size();) {
-    const ssize_t wrote = ::write(file_, buffer_.data() + done, buffer_.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0)
-      throw DataError(fmt::format("{}: cannot write a temporary file: {}", folder_.string(), std::strerror(errno)));
-    done += static_cast<std::size_t>(wrote);
-  }
+  write_all(file_, buffer_, folder_ / "a temporary file");
   buffer_.clear();
 }
 
 std::string RecordFile::read(std::uint64_t place) const {
-  const auto read_at = [&](void* out, std::size_t bytes, std::uint64_t offset) {
-    for (std::size_t done = 0; done < bytes;) {
-      const ssize_t got =
-          ::pread(file_, static_cast<char*>(out) + done, bytes - done, static_cast<off_t>(offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0)
-        throw DataError(fmt::format("{}: cannot read a temporary file: {}", folder_.string(), std::strerror(errno)));
-      done += static_cast<std::size_t>(got);
-    }
+  const auto fill = [&](std::span<std::byte> out, std::uint64_t offset) {
+    read_all(file_, out, offset, folder_ / "a temporary file");
   };
   std::uint64_t length = 0;
-  read_at(&length, sizeof length, place);
+  fill(std::as_writable_bytes(std::span(&length, 1)), place);
   std::string record(length, '\0');
-  read_at(record.data(), record.size(), place + sizeof length);
+  fill(std::as_writable_bytes(std::span(record)), place + sizeof length);
   return record;
 }
 

@@ -1,8 +1,11 @@
 #include "data/rows.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "capstan/core/random.h"
@@ -111,6 +114,19 @@ std::optional<std::string> caption_problem(std::string_view caption) {
   return std::nullopt;
 }
 
+void append_captions(const nlohmann::json& value, const std::string& key, std::vector<std::string>& captions,
+                     const std::function<void(std::string reason)>& skip) {
+  const auto take = [&](const nlohmann::json& caption) {
+    if (!caption.is_string()) return skip(fmt::format("'{}' is neither text nor a list of texts", key));
+    const auto& text = caption.get_ref<const std::string&>();
+    if (auto problem = caption_problem(text)) return skip(std::move(*problem));
+    captions.push_back(text);
+  };
+  if (!value.is_array()) return take(value);
+  if (value.empty()) skip(fmt::format("the list '{}' is empty", key));
+  for (const nlohmann::json& caption : value) take(caption);
+}
+
 void merge_rows(const ReadRows& read, const ImageRoot& root, const OfferImage& offer,
                 std::vector<LedgerEntry>& ledger) {
   RowMerger merger(find_scattered(read), root, offer, ledger);
@@ -124,6 +140,11 @@ void TableConfig::check(std::vector<std::string>& problems) const {
   if (file.empty()) problems.emplace_back("'file' is not set; expected the file with the captions");
   if (image_field.empty()) problems.emplace_back("'image_field' is empty; expected the field with the picture's name");
   if (caption_fields.empty()) problems.emplace_back("'caption_fields' is empty; expected at least one field");
+}
+
+void TableFormat::read(const OfferImage& offer, std::vector<LedgerEntry>& ledger) const {
+  merge_rows([this](const TakeRow& take, const SkipRecord& skip) { read_rows(take, skip); }, table().root(), offer,
+             ledger);
 }
 
 ImageRoot TableConfig::root() const {

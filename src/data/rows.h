@@ -1,6 +1,7 @@
 // Corpora that are lists of rows, one caption or more each: rows of one picture are put together.
 #pragma once
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,11 @@ using ReadRows = std::function<void(const TakeRow& take, const SkipRecord& skip)
 
 // Why a caption is not taken; nothing when it is.
 std::optional<std::string> caption_problem(std::string_view caption);
+
+// The captions of a JSON value that is a text or a list of texts; what is anything else goes to `skip`, with `key` in
+// the reason.
+void append_captions(const nlohmann::json& value, const std::string& key, std::vector<std::string>& captions,
+                     const std::function<void(std::string reason)>& skip);
 
 // `read` is called twice and must give the same rows. The first time finds the pictures whose rows are not together
 // (8 bytes of memory a picture); the second offers every picture as soon as its rows end and holds only those others
@@ -51,6 +57,17 @@ struct TableConfig {
   void check(std::vector<std::string>& problems) const;
 
   ImageRoot root() const;
+};
+
+// A format of such a file: it only has to say what its rows are.
+class TableFormat : public SourceFormat {
+ public:
+  void read(const OfferImage& offer, std::vector<LedgerEntry>& ledger) const final;
+  std::string describe() const final { return table().file; }
+
+ private:
+  virtual const TableConfig& table() const = 0;
+  virtual void read_rows(const TakeRow& take, const SkipRecord& skip) const = 0;
 };
 
 }  // namespace capstan

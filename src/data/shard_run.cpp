@@ -50,7 +50,9 @@ ShardRun::ShardRun(const Corpus& corpus, const Tokenizer& tokenizer, std::string
       journal_(journal),
       tasks_(plan_shards(corpus, config.images_per_shard)) {
   for (const ShardTask& task : tasks_) {
-    const bool done = find(task) != nullptr;
+    const ShardOutcome* before = journal_.find(corpus_.splits()[task.split], task.number);
+    const bool done = before != nullptr;
+    outcomes_.push_back(done ? std::optional(*before) : std::nullopt);
     (done ? images_before_ : images_left_) += task.count;
     if (done) continue;
     missing_.push_back(task);
@@ -77,13 +79,13 @@ void ShardRun::write_shards(std::vector<LedgerEntry>& errors) {
   Progress progress("prepare", images_before_ + images_left_, "images", images_before_);
   Ordered<PreparedPicture> pictures(workers, workers * kAheadPerWorker, images_left_,
                                     [this](std::int64_t index) { return prepare_picture(index); });
-  for (const ShardTask& task : tasks_) {
-    if (const ShardOutcome* outcome = find(task)) {
-      remember_pictures(task, *outcome);
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    if (const auto& outcome = outcomes_[i]) {
+      if (outcome->shard) remember_pictures(tasks_[i], *outcome->shard);
       errors.insert(errors.end(), outcome->errors.begin(), outcome->errors.end());
       check_error_count(errors, config_.max_errors);
     } else {
-      write_shard(task, pictures, progress, errors);
+      write_shard(i, pictures, progress, errors);
     }
   }
   finish_pending();
@@ -93,20 +95,14 @@ void ShardRun::write_shards(std::vector<LedgerEntry>& errors) {
 void ShardRun::collect(Manifest& manifest, std::vector<LedgerEntry>& notes) const {
   for (const std::string& split : corpus_.splits()) {
     std::vector<ShardRecord> shards;
-    for (const ShardTask& task : tasks_)
-      if (corpus_.splits()[task.split] == split)
-        if (const auto& shard = find(task)->shard) shards.push_back(*shard);
+    for (const auto& outcome : outcomes_)
+      if (outcome->split == split && outcome->shard) shards.push_back(*outcome->shard);
     if (shards.empty())
       log_warning(fmt::format("no picture of the split '{}' could be taken", split));
     else
       manifest.splits.emplace_back(split, std::move(shards));
   }
-  for (const ShardTask& task : tasks_)
-    for (const LedgerEntry& note : find(task)->notes) notes.push_back(note);
-}
-
-const ShardOutcome* ShardRun::find(const ShardTask& task) const {
-  return journal_.find(corpus_.splits()[task.split], task.number);
+  for (const auto& outcome : outcomes_) notes.insert(notes.end(), outcome->notes.begin(), outcome->notes.end());
 }
 
 // Picture `index` of those that are still to be done. Runs in the workers.
@@ -116,8 +112,9 @@ PreparedPicture ShardRun::prepare_picture(std::int64_t index) const {
   return picture_task_(corpus_.read(task.split, task.first + index - (ends_[at] - task.count)));
 }
 
-void ShardRun::write_shard(const ShardTask& task, Ordered<PreparedPicture>& pictures, Progress& progress,
+void ShardRun::write_shard(std::size_t index, Ordered<PreparedPicture>& pictures, Progress& progress,
                            std::vector<LedgerEntry>& errors) {
+  const ShardTask& task = tasks_[index];
   const std::string& split = corpus_.splits()[task.split];
   ShardOutcome outcome{.split = split, .number = task.number, .shard = {}, .errors = {}, .notes = {}};
   const std::string name = shard_name(split, task.number);
@@ -130,6 +127,7 @@ void ShardRun::write_shard(const ShardTask& task, Ordered<PreparedPicture>& pict
     progress.advance(1);
   }
   finish_pending();
+  pending_task_ = index;
   pending_ = std::async(std::launch::async, [this, name, outcome = std::move(outcome), shard = std::move(shard)] {
     return finish_shard(name, outcome, *shard);
   });
@@ -137,7 +135,7 @@ void ShardRun::write_shard(const ShardTask& task, Ordered<PreparedPicture>& pict
 
 void ShardRun::stop() {
   finish_pending();
-  const auto finished = std::count_if(tasks_.begin(), tasks_.end(), [&](const auto& task) { return find(task); });
+  const auto finished = std::count_if(outcomes_.begin(), outcomes_.end(), [](const auto& o) { return o.has_value(); });
   if (finished == 0)
     throw Error(fmt::format("prepare was stopped before its first shard was finished; nothing was kept in {}",
                             output_.string()));
@@ -156,7 +154,7 @@ void ShardRun::take(const ShardTask& task, PreparedPicture picture, ShardWriter&
     errors.push_back(outcome.errors.back());
     return check_error_count(errors, config_.max_errors);
   }
-  const std::string name = picture.image.name.empty() ? picture.image.file.filename().string() : picture.image.name;
+  const std::string name = picture.image.corpus_name();
   shard.add({.image_id = picture.image.image_id,
              .image_file = name,
              .source = picture.source,
@@ -186,9 +184,8 @@ std::optional<std::string> ShardRun::find_leak(const ShardTask& task, const Prep
 }
 
 // A shard of an earlier call: its pictures still count when leaks are looked for.
-void ShardRun::remember_pictures(const ShardTask& task, const ShardOutcome& outcome) {
-  if (!outcome.shard) return;
-  const Shard shard(output_ / outcome.shard->file, outcome.shard->bytes);
+void ShardRun::remember_pictures(const ShardTask& task, const ShardRecord& record) {
+  const Shard shard(output_ / record.file, record.bytes);
   for (std::int64_t i = 0; i < shard.num_images(); ++i) {
     ContentHash hash;
     std::memcpy(hash.data(), shard.content_hash(i).data(), hash.size());
@@ -210,7 +207,9 @@ ShardOutcome ShardRun::finish_shard(const std::string& name, ShardOutcome outcom
 }
 
 void ShardRun::finish_pending() {
-  if (pending_.valid()) journal_.add(pending_.get());
+  if (!pending_.valid()) return;
+  auto& outcome = outcomes_[pending_task_].emplace(pending_.get());
+  journal_.add(outcome);
 }
 
 }  // namespace capstan

@@ -46,17 +46,16 @@ class ShardRun {
   void collect(Manifest& manifest, std::vector<LedgerEntry>& notes) const;
 
  private:
-  const ShardOutcome* find(const ShardTask& task) const;
   PreparedPicture prepare_picture(std::int64_t index) const;
   void write_shards(std::vector<LedgerEntry>& errors);
-  void write_shard(const ShardTask& task, Ordered<PreparedPicture>& pictures, Progress& progress,
+  void write_shard(std::size_t index, Ordered<PreparedPicture>& pictures, Progress& progress,
                    std::vector<LedgerEntry>& errors);
   [[noreturn]] void stop();
   void take(const ShardTask& task, PreparedPicture picture, ShardWriter& shard, ShardOutcome& outcome,
             std::vector<LedgerEntry>& errors);
   std::optional<std::string> find_leak(const ShardTask& task, const PreparedPicture& picture, const std::string& file,
                                        ShardOutcome& outcome);
-  void remember_pictures(const ShardTask& task, const ShardOutcome& outcome);
+  void remember_pictures(const ShardTask& task, const ShardRecord& record);
   ShardOutcome finish_shard(const std::string& name, ShardOutcome outcome, ShardWriter& shard) const;
   void finish_pending();
 
@@ -66,12 +65,14 @@ class ShardRun {
   const PrepareConfig& config_;
   const std::filesystem::path output_;
   Journal& journal_;
-  const std::vector<ShardTask> tasks_;  // in the order of writing
+  const std::vector<ShardTask> tasks_;                 // in the order of writing
+  std::vector<std::optional<ShardOutcome>> outcomes_;  // of each task, once it is finished
   std::vector<ShardTask> missing_;
   std::vector<std::int64_t> ends_;  // of the missing shards, in the pictures that are still to be done
   std::int64_t images_before_ = 0, images_left_ = 0;
   SeenPictures seen_;
   double seconds_ = 0;
+  std::size_t pending_task_ = 0;
   std::future<ShardOutcome> pending_;
 };
 

@@ -47,7 +47,7 @@ class RuledSource final : public CaptionSource {
 
  private:
   std::string split_of(const CaptionedImage& image) const {
-    const std::string name = image.name.empty() ? image.file.filename().string() : image.name;
+    const std::string name = image.corpus_name();
     if (options_.split == "hash")
       return hash_split(name, static_cast<std::uint64_t>(options_.split_seed), options_.split_shares.validation,
                         options_.split_shares.test);

@@ -165,15 +165,4 @@ Image read_image(const std::filesystem::path& path, const DecodeOptions& options
   return decode_image(std::as_bytes(std::span(bytes)), path.string(), options, wanted);
 }
 
-std::string encode_jpeg(const Image& image, int quality) {
-  CAPSTAN_ASSERT(quality >= 1 && quality <= 100 && image.height > 0 && image.width > 0);
-  const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.rgb.data()));
-  cv::Mat samples;
-  cv::cvtColor(rgb, samples, cv::COLOR_RGB2BGR);
-  std::vector<std::uint8_t> encoded;
-  const std::vector<int> options{cv::IMWRITE_JPEG_QUALITY, quality, cv::IMWRITE_JPEG_OPTIMIZE, 1};
-  if (!cv::imencode(".jpg", samples, encoded, options)) throw DataError("OpenCV could not encode a picture as JPEG.");
-  return {encoded.begin(), encoded.end()};
-}
-
 }  // namespace capstan

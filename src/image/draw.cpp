@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numbers>
 #include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "capstan/core/error.h"
@@ -162,15 +161,6 @@ void Canvas::text(const std::string& line, double left, double bottom, double he
 double Canvas::text_width(const std::string& line, double height) {
   int baseline = 0;
   return cv::getTextSize(drawable(line), kFont, font_scale(height), 1, &baseline).width;
-}
-
-std::string encode_png(const Image& image) {
-  const cv::Mat rgb(image.height, image.width, CV_8UC3, const_cast<std::uint8_t*>(image.rgb.data()));
-  cv::Mat samples;
-  cv::cvtColor(rgb, samples, cv::COLOR_RGB2BGR);
-  std::vector<std::uint8_t> encoded;
-  if (!cv::imencode(".png", samples, encoded)) throw DataError("OpenCV could not encode a picture as PNG.");
-  return {encoded.begin(), encoded.end()};
 }
 
 }  // namespace capstan

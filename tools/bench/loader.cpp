@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <fstream>
 #include <string>
 
@@ -33,6 +32,8 @@ void read_everything(const Cache& cache) {
   std::vector<std::uint8_t> pixels(size * size * 3);
   for (std::int64_t image = 0; image < cache.num_images(); ++image) cache.read_pixels(image, pixels.data());
 }
+
+}  // namespace
 
 int run(int argc, char** argv) {
   if (argc != 6) {
@@ -66,15 +67,4 @@ int run(int argc, char** argv) {
       num_images, elapsed.count(), loader.wait_seconds() - waited_before, status_kib("VmHWM"), status_kib("RssAnon"),
       check);
   return 0;
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "bench_loader: {}\n", error.what());
-    return 1;
-  }
 }

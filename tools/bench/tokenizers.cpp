@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "capstan/core/files.h"
@@ -23,6 +22,8 @@ void write_ids(const Tokenizer& tokenizer, const std::vector<std::string>& texts
   for (const std::string& text : texts) rows.push_back(tokenizer.encode(text));
   write_file_atomic(path, rows.dump());
 }
+
+}  // namespace
 
 int run(int argc, char** argv) {
   if (argc < 4) {
@@ -44,15 +45,4 @@ int run(int argc, char** argv) {
   } while (elapsed.count() < wanted);
   fmt::print("{{\"tokens\": {}, \"seconds\": {}}}\n", num_tokens, elapsed.count());
   return 0;
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "bench_tokenizers: {}\n", error.what());
-    return 1;
-  }
 }

@@ -21,6 +21,8 @@ struct CaptionedImage {
   std::string name;          // the file as the corpus names it, for people; empty: the last part of `file`
   std::uint64_t offset = 0;  // of a picture inside an archive: where in `file` it begins,
   std::uint64_t size = 0;    // and its bytes; 0: the whole file is the picture
+
+  std::string corpus_name() const { return name.empty() ? file.filename().string() : name; }
 };
 
 // A caption or picture that could not be taken, for the error ledger.

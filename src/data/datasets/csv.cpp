@@ -36,18 +36,14 @@ struct Columns {
   std::optional<std::size_t> split, id;
 };
 
-class Csv final : public SourceFormat {
+class Csv final : public TableFormat {
  public:
   explicit Csv(CsvConfig config) : config_(std::move(config)) {}
 
-  void read(const OfferImage& offer, std::vector<LedgerEntry>& ledger) const override {
-    merge_rows([this](const TakeRow& take, const SkipRecord& skip) { read_rows(take, skip); }, config_.root(), offer,
-               ledger);
-  }
-  std::string describe() const override { return config_.file; }
-
  private:
-  void read_rows(const TakeRow& take, const SkipRecord& skip) const {
+  const TableConfig& table() const override { return config_; }
+
+  void read_rows(const TakeRow& take, const SkipRecord& skip) const override {
     CsvReader csv(config_.file, config_.separator == "tab" ? '\t' : config_.separator.front());
     std::vector<std::string> fields;
     if (!csv.next(fields, skip))

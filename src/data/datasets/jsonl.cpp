@@ -14,18 +14,14 @@ namespace {
 
 using nlohmann::json;
 
-class Jsonl final : public SourceFormat {
+class Jsonl final : public TableFormat {
  public:
   explicit Jsonl(TableConfig config) : config_(std::move(config)) {}
 
-  void read(const OfferImage& offer, std::vector<LedgerEntry>& ledger) const override {
-    merge_rows([this](const TakeRow& take, const SkipRecord& skip) { read_rows(take, skip); }, config_.root(), offer,
-               ledger);
-  }
-  std::string describe() const override { return config_.file; }
-
  private:
-  void read_rows(const TakeRow& take, const SkipRecord& skip) const {
+  const TableConfig& table() const override { return config_; }
+
+  void read_rows(const TakeRow& take, const SkipRecord& skip) const override {
     TextFile file(config_.file);
     std::string line, problem;
     for (auto next = file.next_line(line); next != TextFile::Line::kEnd; next = file.next_line(line)) {
@@ -67,19 +63,7 @@ class Jsonl final : public SourceFormat {
     const auto found = record.find(field);
     if (found == record.end())
       return skip(row.place, fmt::format("the record has no '{}'; set 'caption_fields'", field));
-    if (found->is_array()) {
-      if (found->empty()) skip(row.place, fmt::format("the list '{}' is empty", field));
-      for (const json& caption : *found) add_caption(caption, field, row, skip);
-    } else {
-      add_caption(*found, field, row, skip);
-    }
-  }
-
-  static void add_caption(const json& caption, const std::string& field, CaptionRow& row, const SkipRecord& skip) {
-    if (!caption.is_string()) return skip(row.place, fmt::format("'{}' is neither text nor a list of texts", field));
-    const auto& text = caption.get_ref<const std::string&>();
-    if (auto problem = caption_problem(text)) return skip(row.place, std::move(*problem));
-    row.captions.push_back(text);
+    append_captions(*found, field, row.captions, [&](std::string reason) { skip(row.place, std::move(reason)); });
   }
 
   TableConfig config_;

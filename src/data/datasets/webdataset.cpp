@@ -125,10 +125,15 @@ class ShardReader {
     }
     const std::string text = tar_.read(member);
     if (from_txt)
-      add_caption(member.name, std::string(trim(text)), captions);
+      add_text(member.name, trim(text), captions);
     else
       add_json(member.name, text, captions);
     return captions;
+  }
+
+  void add_text(const std::string& name, std::string_view text, std::vector<std::string>& captions) {
+    if (auto problem = caption_problem(text)) return skip(name, std::move(*problem));
+    captions.emplace_back(text);
   }
 
   void add_json(const std::string& name, const std::string& text, std::vector<std::string>& captions) {
@@ -137,20 +142,7 @@ class ShardReader {
     if (!parse_json_record(text, record, problem)) return skip(name, problem);
     const auto found = record.is_object() ? record.find(config_.json_key) : record.end();
     if (found == record.end()) return skip(name, fmt::format("has no key '{}'; set 'json_key'", config_.json_key));
-    const bool is_list = found->is_array();
-    if (is_list && found->empty()) skip(name, fmt::format("the list '{}' is empty", config_.json_key));
-    for (std::size_t i = 0; i < (is_list ? found->size() : 1); ++i) {
-      const nlohmann::json& caption = is_list ? (*found)[i] : *found;
-      if (caption.is_string())
-        add_caption(name, caption.get<std::string>(), captions);
-      else
-        skip(name, fmt::format("'{}' is neither text nor a list of texts", config_.json_key));
-    }
-  }
-
-  void add_caption(const std::string& name, std::string text, std::vector<std::string>& captions) {
-    if (auto problem = caption_problem(text)) return skip(name, std::move(*problem));
-    captions.push_back(std::move(text));
+    append_captions(*found, config_.json_key, captions, [&](std::string reason) { skip(name, std::move(reason)); });
   }
 
   void skip(const std::string& name, std::string reason) {

@@ -2,10 +2,8 @@
 #include <algorithm>
 #include <array>
 
-#include "capstan/config/read.h"
-#include "capstan/config/write.h"
 #include "capstan/image/adjust.h"
-#include "capstan/image/transform.h"
+#include "image/transform_entry.h"
 
 namespace capstan {
 namespace {
@@ -63,14 +61,8 @@ class ColorJitter final : public Transform {
 }  // namespace
 
 TransformEntry color_jitter_transform() {
-  return {.name = "color_jitter",
-          .summary = "Changes brightness, contrast, saturation and hue by random factors, in random order.",
-          .make = [](const config::Node& node, config::Problems& problems) -> std::unique_ptr<Transform> {
-            JitterConfig config;
-            config::read(node, config, problems);
-            return std::make_unique<ColorJitter>(config);
-          },
-          .document = [] { return config::document_fields<JitterConfig>(); }};
+  return make_transform_entry<ColorJitter, JitterConfig>(
+      "color_jitter", "Changes brightness, contrast, saturation and hue by random factors, in random order.");
 }
 
 }  // namespace capstan

@@ -1,8 +1,6 @@
 // RandomHorizontalFlip of torchvision.
-#include "capstan/config/read.h"
-#include "capstan/config/write.h"
 #include "capstan/image/geometry.h"
-#include "capstan/image/transform.h"
+#include "image/transform_entry.h"
 
 namespace capstan {
 namespace {
@@ -33,16 +31,10 @@ class HorizontalFlip final : public Transform {
 }  // namespace
 
 TransformEntry horizontal_flip_transform() {
-  return {.name = "horizontal_flip",
-          .summary =
-              "Mirrors pictures left to right. Warning: captions say left and right (and writing is mirrored too), so "
-              "leave it out unless yours do not.",
-          .make = [](const config::Node& node, config::Problems& problems) -> std::unique_ptr<Transform> {
-            FlipConfig config;
-            config::read(node, config, problems);
-            return std::make_unique<HorizontalFlip>(config);
-          },
-          .document = [] { return config::document_fields<FlipConfig>(); }};
+  return make_transform_entry<HorizontalFlip, FlipConfig>(
+      "horizontal_flip",
+      "Mirrors pictures left to right. Warning: captions say left and right (and writing is mirrored too), so "
+      "leave it out unless yours do not.");
 }
 
 }  // namespace capstan

@@ -7,11 +7,9 @@
 #include <cmath>
 #include <numbers>
 
-#include "capstan/config/read.h"
-#include "capstan/config/write.h"
 #include "capstan/image/adjust.h"
 #include "capstan/image/geometry.h"
-#include "capstan/image/transform.h"
+#include "image/transform_entry.h"
 
 namespace capstan {
 namespace {
@@ -147,14 +145,8 @@ class RandAugment final : public Transform {
 std::span<const RandAugmentOperation> rand_augment_operations() { return kOperations; }
 
 TransformEntry rand_augment_transform() {
-  return {.name = "rand_augment",
-          .summary = "Applies a few operations drawn from fourteen: shears, shifts, turns, colours and grey levels.",
-          .make = [](const config::Node& node, config::Problems& problems) -> std::unique_ptr<Transform> {
-            RandAugmentConfig config;
-            config::read(node, config, problems);
-            return std::make_unique<RandAugment>(config);
-          },
-          .document = [] { return config::document_fields<RandAugmentConfig>(); }};
+  return make_transform_entry<RandAugment, RandAugmentConfig>(
+      "rand_augment", "Applies a few operations drawn from fourteen: shears, shifts, turns, colours and grey levels.");
 }
 
 }  // namespace capstan

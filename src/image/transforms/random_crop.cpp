@@ -1,8 +1,6 @@
 // RandomCrop of torchvision for an output as large as the input: the picture moves by up to `padding` pixels.
-#include "capstan/config/read.h"
-#include "capstan/config/write.h"
 #include "capstan/image/geometry.h"
-#include "capstan/image/transform.h"
+#include "image/transform_entry.h"
 
 namespace capstan {
 namespace {
@@ -35,14 +33,8 @@ class RandomCrop final : public Transform {
 }  // namespace
 
 TransformEntry random_crop_transform() {
-  return {.name = "random_crop",
-          .summary = "Moves pictures by a few pixels: a random piece, as large as the picture, of the padded picture.",
-          .make = [](const config::Node& node, config::Problems& problems) -> std::unique_ptr<Transform> {
-            CropConfig config;
-            config::read(node, config, problems);
-            return std::make_unique<RandomCrop>(config);
-          },
-          .document = [] { return config::document_fields<CropConfig>(); }};
+  return make_transform_entry<RandomCrop, CropConfig>(
+      "random_crop", "Moves pictures by a few pixels: a random piece, as large as the picture, of the padded picture.");
 }
 
 }  // namespace capstan

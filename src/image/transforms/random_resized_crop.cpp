@@ -4,11 +4,10 @@
 
 #include <cmath>
 
-#include "capstan/config/read.h"
 #include "capstan/config/write.h"
 #include "capstan/image/geometry.h"
 #include "capstan/image/resize.h"
-#include "capstan/image/transform.h"
+#include "image/transform_entry.h"
 
 namespace capstan {
 namespace {
@@ -97,14 +96,8 @@ class RandomResizedCrop final : public Transform {
 }  // namespace
 
 TransformEntry random_resized_crop_transform() {
-  return {.name = "random_resized_crop",
-          .summary = "Cuts out a part of random area and shape and resizes it to the size of the picture.",
-          .make = [](const config::Node& node, config::Problems& problems) -> std::unique_ptr<Transform> {
-            ResizedCropConfig config;
-            config::read(node, config, problems);
-            return std::make_unique<RandomResizedCrop>(std::move(config));
-          },
-          .document = [] { return config::document_fields<ResizedCropConfig>(); }};
+  return make_transform_entry<RandomResizedCrop, ResizedCropConfig>(
+      "random_resized_crop", "Cuts out a part of random area and shape and resizes it to the size of the picture.");
 }
 
 }  // namespace capstan

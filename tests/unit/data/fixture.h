@@ -19,7 +19,7 @@ namespace capstan::testing {
 inline constexpr int kSize = 16;  // pictures of the caches in these tests
 
 // Ids are lengths and first letters of words: enough to tell captions apart.
-class FakeTokenizer final : public Tokenizer {
+class FakeTokenizer : public Tokenizer {
  public:
   std::vector<std::int64_t> encode(std::string_view text) const override {
     std::vector<std::int64_t> ids;

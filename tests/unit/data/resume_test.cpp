@@ -13,28 +13,15 @@ namespace capstan::testing {
 namespace {
 
 // Fails like a broken machine, not like a bad caption, after so many captions.
-class FailingTokenizer final : public Tokenizer {
+class FailingTokenizer final : public FakeTokenizer {
  public:
   explicit FailingTokenizer(int captions) : left_(captions) {}
   std::vector<std::int64_t> encode(std::string_view text) const override {
     if (left_-- <= 0) throw std::runtime_error("the power is gone");
-    return tokenizer_.encode(text);
+    return FakeTokenizer::encode(text);
   }
-  std::string decode(std::span<const std::int64_t> ids, bool skip) const override {
-    return tokenizer_.decode(ids, skip);
-  }
-  std::int64_t vocab_size() const override { return tokenizer_.vocab_size(); }
-  std::optional<std::int64_t> bos_token_id() const override { return std::nullopt; }
-  std::optional<std::int64_t> eos_token_id() const override { return 999; }
-  std::optional<std::int64_t> pad_token_id() const override { return std::nullopt; }
-  std::optional<std::int64_t> unk_token_id() const override { return std::nullopt; }
-  std::optional<std::int64_t> token_to_id(std::string_view) const override { return std::nullopt; }
-  std::string id_to_token(std::int64_t) const override { return {}; }
-  std::string kind() const override { return tokenizer_.kind(); }
-  void save(const fs::path& directory) const override { tokenizer_.save(directory); }
 
  private:
-  FakeTokenizer tokenizer_;
   mutable std::atomic<int> left_;
 };
 
