@@ -37,8 +37,16 @@ find_package(JPEG QUIET)
 capstan_require(JPEG "On Debian and Ubuntu: apt-get install libjpeg-dev.")
 find_package(OpenCVParts QUIET)
 capstan_require(OpenCVParts "On Debian and Ubuntu: apt-get install libopencv-imgcodecs-dev libopencv-imgproc-dev.")
-if(NOT DEFINED CAPSTAN_NEEDS_HDF5 OR CAPSTAN_NEEDS_HDF5)  # only an installed package asks for less
+if(NOT DEFINED CAPSTAN_NEEDS_ALL OR CAPSTAN_NEEDS_ALL)  # only an installed package asks for less
   enable_language(C)  # FindHDF5 tries a C program
   find_package(HDF5 1.10 QUIET COMPONENTS C)
   capstan_require(HDF5 "On Debian and Ubuntu: apt-get install libhdf5-dev.")
+  find_package(CURL 7.80 QUIET)
+  capstan_require(CURL "On Debian and Ubuntu: apt-get install libcurl4-openssl-dev.")
+  find_package(OpenSSL 1.1.1 QUIET COMPONENTS Crypto)
+  capstan_require(OpenSSL "On Debian and Ubuntu: apt-get install libssl-dev.")
+  find_package(LibArchive 3.4 QUIET)
+  capstan_require(LibArchive "On Debian and Ubuntu: apt-get install libarchive-dev.")
+  find_package(Httplib QUIET)
+  capstan_require(Httplib "On Debian and Ubuntu: apt-get install libcpp-httplib-dev.")
 endif()

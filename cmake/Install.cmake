@@ -10,4 +10,5 @@ install(FILES
   ${CMAKE_CURRENT_LIST_DIR}/Dependencies.cmake ${CMAKE_CURRENT_LIST_DIR}/TorchCuda.cmake
   ${CMAKE_CURRENT_LIST_DIR}/FindOpenCVParts.cmake
   ${CMAKE_CURRENT_LIST_DIR}/FindSentencePiece.cmake ${CMAKE_CURRENT_LIST_DIR}/FindXxHash.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/FindHttplib.cmake
   DESTINATION ${_package})

@@ -16,7 +16,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 TORCH = ("torch/", "ATen/", "c10/")
 PUBLIC_EXTRA = ("nlohmann/json_fwd.hpp",)
 EVERYWHERE = ("fmt/", "nlohmann/")  # every layer links these two
-SYSTEM_FOLDERS = ("sys/", "linux/")
+SYSTEM_FOLDERS = ("sys/", "linux/", "netinet/", "arpa/")
 # First characters of an include -> what the layer must have in LIBRARIES.
 LIBRARIES = {
     "jpeglib.h": "JPEG::",
@@ -28,7 +28,11 @@ LIBRARIES = {
     "xxhash": "XxHash::",
     "sentencepiece": "SentencePiece::",
     "protozero/": "Protozero::",
+    "httplib.h": "Httplib::",
     "CLI/": "CLI11::",
+    "curl/": "CURL::",
+    "openssl/": "OpenSSL::",
+    "archive": "LibArchive::",
 }
 
 

@@ -14,8 +14,10 @@ namespace capstan::app {
 EvaluationReport run_evaluate(const EvaluateRun& run, bool dry_run) {
   const auto model_directory = resolve_model_directory(run.model);
   const Cache cache(run.data, run.split);
-  Captioner captioner(model_directory,
-                      {.device = run.device, .dtype = run.dtype, .max_new_tokens = run.max_new_tokens});
+  const auto set_length = [&](GenerationConfig& generation) {
+    if (run.max_new_tokens > 0) generation.max_new_tokens = run.max_new_tokens;
+  };
+  Captioner captioner(model_directory, {.device = run.device, .dtype = run.dtype, .generation = set_length});
   if (captioner.processor().config().size != cache.image_size())
     throw ConfigError(fmt::format("{}: sees {}x{} pixels, but {} holds {}x{}", model_directory.string(),
                                   captioner.processor().config().size, captioner.processor().config().size, run.data,

@@ -1,10 +1,13 @@
 // What a path holds, told by the layer that wrote it.
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "capstan/app/build.h"
 #include "capstan/checkpoint/manifest.h"
 #include "capstan/checkpoint/run_dir.h"
 #include "capstan/checkpoint/safetensors.h"
+#include "capstan/checkpoint/torch_archive.h"
 #include "capstan/core/device.h"
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
@@ -15,9 +18,9 @@
 namespace capstan::app {
 namespace {
 
-std::string describe_tensors(const fs::path& path) {
+std::string describe_tensors(const TensorMap& tensors) {
   std::string text;
-  for (const auto& [name, tensor] : read_safetensors(path)) {
+  for (const auto& [name, tensor] : tensors) {
     std::string shape;
     for (const auto size : tensor.sizes()) shape += (shape.empty() ? "" : ", ") + std::to_string(size);
     text += fmt::format("{:<72} {:<10} [{}]\n", name, dtype_name(tensor.scalar_type()), shape);
@@ -45,10 +48,13 @@ std::string describe_tokenizer(const fs::path& path) {
 std::string describe_file(const fs::path& path) {
   const auto extension = path.extension();
   if (extension == ".h5") return describe_shard(path);
-  if (extension == ".safetensors") return describe_tensors(path);
+  if (extension == ".safetensors") return describe_tensors(read_safetensors(path));
+  if (extension == ".bin" || extension == ".pt" || extension == ".pth")
+    return describe_tensors(read_torch_archive(path));
   if (extension == ".model" || path.filename() == "tokenizer.json") return describe_tokenizer(path);
   throw DataError(fmt::format(
-      "{}: is none of the files capstan writes (.h5 shard, .safetensors, .model, tokenizer.json)", path.string()));
+      "{}: is none of the files capstan knows (.h5 shard, .safetensors, .bin or .pt weights, .model, tokenizer.json)",
+      path.string()));
 }
 
 }  // namespace
@@ -67,6 +73,12 @@ std::string inspect(const fs::path& path) {
       fmt::format("{}: is no cache (manifest.json), run (checkpoint-*), model (config.json) or tokenizer "
                   "(tokenizer.json)",
                   path.string()));
+}
+
+std::string inspect_json(const fs::path& path) {
+  if (!fs::is_directory(path)) throw DataError(path.string() + ": no such folder; json=true needs a model folder");
+  return model_facts(resolve_model_directory(path)).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+         "\n";
 }
 
 std::vector<std::string> verify(const fs::path& path) {

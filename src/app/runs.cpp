@@ -9,7 +9,7 @@ void TokenizerSection::check(std::vector<std::string>& problems) const {
         "sentencepiece");
   if (!path.empty() && train != "none")
     problems.emplace_back("tokenizer.path and tokenizer.train exclude each other; found '" + path + "' and '" + train +
-                       "'");
+                          "'");
 }
 
 void PrepareRun::check(std::vector<std::string>& problems) const {
@@ -21,6 +21,10 @@ void ModelSection::check(std::vector<std::string>& problems) const {
     problems.emplace_back("encoder_from and decoder_from go together; set both or neither");
   if (!from_pretrained.empty() && !encoder_from.empty())
     problems.emplace_back("from_pretrained and encoder_from exclude each other");
+  if (from_pretrained.empty() && encoder_from.empty() && lora.r > 0 && lora.modules_to_save.empty())
+    problems.emplace_back(
+        "lora.r is above 0, but the weights under the adapter would be fresh and stay so: set "
+        "from_pretrained, or encoder_from and decoder_from");
 }
 
 void EvaluateRun::check(std::vector<std::string>& problems) const {

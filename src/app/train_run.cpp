@@ -4,54 +4,30 @@
 
 #include <algorithm>
 
+#include "app/training_model.h"
 #include "capstan/app/build.h"
 #include "capstan/checkpoint/run_dir.h"
 #include "capstan/config/write.h"
 #include "capstan/core/device.h"
 #include "capstan/core/error.h"
+#include "capstan/core/files.h"
 #include "capstan/core/log.h"
-#include "capstan/core/random.h"
+#include "capstan/core/strings.h"
 #include "capstan/models/pretrained.h"
+#include "capstan/train/freeze.h"
 
 namespace capstan::app {
 namespace {
 
-// The tokenizer decides what a fresh decoder reads and how captions end.
-VisionEncoderDecoderConfig fresh_config(const ModelSection& section, const Tokenizer& tokenizer,
-                                        const ImageProcessorConfig& image) {
-  VisionEncoderDecoderConfig config;
-  config.encoder = section.encoder;
-  config.encoder.image_size = image.size;
-  config.decoder = section.decoder;
-  config.decoder.vocab_size = static_cast<int>(tokenizer.vocab_size());
-  const auto eos = tokenizer.eos_token_id();
-  if (!eos) throw DataError("the tokenizer of the cache has no end token; a captioner needs one to stop");
-  config.eos_token_id = *eos;
-  config.bos_token_id = tokenizer.bos_token_id().value_or(*eos);
-  config.pad_token_id = tokenizer.pad_token_id().value_or(*eos);
-  config.decoder_start_token_id = config.bos_token_id;
-  std::vector<std::string> problems;
-  config.encoder.check(problems);
-  config.decoder.check(problems);
-  if (!problems.empty()) throw ConfigError("model: " + join(problems, "; "));
-  return config;
-}
+constexpr const char* kBaseFolder = "base";
 
-void report_new_parameters(const LoadReport& report) {
-  if (report.newly_initialized.empty()) return;
-  log_info(fmt::format("{} parameters start fresh, they were in neither folder:", report.newly_initialized.size()));
-  for (const auto& name : report.newly_initialized) log_info("  " + name);
-}
-
-std::shared_ptr<VisionEncoderDecoder> make_model(const TrainRun& run, const Tokenizer& tokenizer,
-                                                 const ImageProcessorConfig& image) {
-  if (!run.model.from_pretrained.empty()) return load_pretrained(resolve_model_directory(run.model.from_pretrained));
-  const auto seed = stream_seed(static_cast<std::uint64_t>(run.train.seed), "model");
-  if (run.model.encoder_from.empty()) return create_model(fresh_config(run.model, tokenizer, image), seed);
-  LoadReport report;
-  auto model = load_encoder_decoder(run.model.encoder_from, run.model.decoder_from, seed, &report);
-  report_new_parameters(report);
-  return model;
+// An adapter is of use with the model under it only. Where that is in no folder yet, the run keeps a copy.
+void save_base(const TrainingParts& parts, const fs::path& output) {
+  const fs::path folder = output / kBaseFolder;
+  if (!parts.lora || fs::path(parts.base_model) != folder || fs::exists(folder / "config.json")) return;
+  save_pretrained(*parts.model, folder);
+  parts.tokenizer->save(folder);
+  parts.processor.save_pretrained(folder);
 }
 
 GenerationConfig generation_for(const TrainRun& run, const VisionEncoderDecoderConfig& model) {
@@ -73,7 +49,10 @@ TrainingParts build_parts(const TrainRun& run) {
   parts.train = train;
   parts.tokenizer = train->tokenizer();
   parts.processor = ImageProcessor(train->processor());
-  parts.model = make_model(run, *parts.tokenizer, train->processor());
+  TrainingModel made = make_training_model(run, *parts.tokenizer, train->processor());
+  parts.model = std::move(made.model);
+  if (run.model.lora.r > 0) parts.lora = run.model.lora;
+  parts.base_model = made.base.empty() ? (fs::path(run.output) / kBaseFolder).string() : made.base;
   parts.generation = generation_for(run, parts.model->config());
   return parts;
 }
@@ -83,15 +62,17 @@ TrainingParts build_parts(const TrainRun& run) {
 TrainResult run_train(const TrainRun& run, bool dry_run) {
   if (run.num_threads > 0) at::set_num_threads(run.num_threads);
   TrainingParts parts = build_parts(run);
-  const auto data = parts.train;
+  const TrainingParts kept = parts;
   Trainer trainer(run.train, std::move(parts));  // refuses parts that do not fit each other
+  log_info(trainable_text(count_parameters(*kept.model)));
   if (dry_run) {
-    log_info(fmt::format("dry run: {} captions of {} images, {} updates, to {}", data->num_captions(),
-                         data->num_images(), trainer.num_steps(), run.output));
+    log_info(fmt::format("dry run: {} captions of {} images, {} updates, to {}", kept.train->num_captions(),
+                         kept.train->num_images(), trainer.num_steps(), run.output));
     return {};
   }
   RunDir directory(run.output);
   trainer.restore(directory, run.resume);
+  save_base(kept, run.output);
   directory.write_config(config::to_yaml(run));
   return trainer.fit(directory);
 }

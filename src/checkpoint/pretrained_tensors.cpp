@@ -4,22 +4,34 @@
 #include <nlohmann/json.hpp>
 
 #include "capstan/checkpoint/safetensors.h"
+#include "capstan/checkpoint/torch_archive.h"
 #include "capstan/core/error.h"
+#include "capstan/core/files.h"
 #include "capstan/core/json.h"
 #include "checkpoint/safetensors_header.h"
 
 namespace capstan {
 namespace {
 
-namespace fs = std::filesystem;
+struct Layout {
+  const char* file;
+  TensorMap (*read)(const fs::path&);
+  bool sharded;
+};
 
-constexpr const char* kSingleFile = "model.safetensors";
-constexpr const char* kIndexFile = "model.safetensors.index.json";
-constexpr const char* kPickleFile = "pytorch_model.bin";
+TensorMap read_one(const fs::path& path) { return read_safetensors(path); }
+
+// The order in which transformers looks.
+constexpr Layout kLayouts[] = {{"model.safetensors", read_one, false},
+                               {"model.safetensors.index.json", read_one, true},
+                               {"pytorch_model.bin", read_torch_archive, false},
+                               {"pytorch_model.bin.index.json", read_torch_archive, true}};
+
+constexpr std::uint64_t kMaxIndexBytes = 32u << 20;  // a hundred bytes per tensor are usual
 
 // Tensor name -> file name, both checked to be strings and the file to lie in this folder.
 std::map<std::string, std::string> read_index(const fs::path& path) {
-  const nlohmann::json index = read_json(path);
+  const nlohmann::json index = parse_json(read_file(path, kMaxIndexBytes), path.string());
   const auto found = index.is_object() ? index.find("weight_map") : index.end();
   if (!index.is_object() || found == index.end() || !found->is_object())
     throw CheckpointError(
@@ -39,53 +51,43 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
   return files;
 }
 
-TensorMap read_shards(const fs::path& directory) {
-  const std::map<std::string, std::string> index = read_index(directory / kIndexFile);
+TensorMap read_shards(const fs::path& directory, const Layout& layout) {
   std::map<std::string, TensorMap> shards;
   TensorMap tensors;
-  for (const auto& [name, file] : index) {
+  for (const auto& [name, file] : read_index(directory / layout.file)) {
     auto shard = shards.find(file);
     if (shard == shards.end()) {
-      if (!fs::exists(directory / file))
+      std::error_code ignored;  // a name too long for the file system is missing too
+      if (!fs::exists(directory / file, ignored))
         throw CheckpointError(
             fmt::format("{}: the file {} that {} lists is missing. Copy or download it into the folder.",
-                        directory.string(), shown(file), kIndexFile));
-      shard = shards.emplace(file, read_safetensors(directory / file)).first;
+                        directory.string(), shown(file), layout.file));
+      shard = shards.emplace(file, layout.read(directory / file)).first;
     }
     const auto tensor = shard->second.find(name);
     if (tensor == shard->second.end())
       throw CheckpointError(
           fmt::format("{}: {} says that {} is in {}, which does not hold it. "
                       "The files do not belong together; copy or download the folder again.",
-                      directory.string(), kIndexFile, shown(name), shown(file)));
+                      directory.string(), layout.file, shown(name), shown(file)));
     tensors[name] = tensor->second;
   }
   return tensors;
 }
 
-[[noreturn]] void fail_without_weights(const fs::path& directory) {
-  if (!fs::is_directory(directory))
-    throw CheckpointError(fmt::format("{}: no such folder; expected a model folder with config.json and {}.",
-                                      directory.string(), kSingleFile));
-  if (fs::exists(directory / kPickleFile)) {
-    const std::string in = (directory / kPickleFile).string();
-    const std::string out = (directory / kSingleFile).string();
-    throw CheckpointError(fmt::format(
-        "{0}: has only {1}, a pickle file, which is not read because it can run code. Convert it once with\n"
-        "  python -c \"import torch, safetensors.torch as s; s.save_file({{k: v.clone().contiguous() for k, v in "
-        "torch.load('{2}', map_location='cpu', weights_only=True).items()}}, '{3}', metadata={{'format': 'pt'}})\"",
-        directory.string(), kPickleFile, in, out));
-  }
-  throw CheckpointError(fmt::format("{}: has neither {} nor {}; one of them must hold the weights.", directory.string(),
-                                    kSingleFile, kIndexFile));
-}
-
 }  // namespace
 
 TensorMap read_pretrained_tensors(const fs::path& directory) {
-  if (fs::exists(directory / kSingleFile)) return read_safetensors(directory / kSingleFile);
-  if (fs::exists(directory / kIndexFile)) return read_shards(directory);
-  fail_without_weights(directory);
+  for (const Layout& layout : kLayouts) {
+    if (!fs::exists(directory / layout.file)) continue;
+    return layout.sharded ? read_shards(directory, layout) : layout.read(directory / layout.file);
+  }
+  if (!fs::is_directory(directory))
+    throw CheckpointError(fmt::format("{}: no such folder; expected a model folder with config.json and {}.",
+                                      directory.string(), kLayouts[0].file));
+  throw CheckpointError(fmt::format("{}: has neither {} nor {}, {} or {}; one of them must hold the weights.",
+                                    directory.string(), kLayouts[0].file, kLayouts[1].file, kLayouts[2].file,
+                                    kLayouts[3].file));
 }
 
 }  // namespace capstan

@@ -74,18 +74,22 @@ class ReplacingFile {
   bool committed_ = false;
 };
 
-std::vector<TensorEntry> lay_out(const TensorMap& tensors) {
+c10::ScalarType written_dtype(const at::Tensor& tensor, std::optional<c10::ScalarType> float_dtype) {
+  return tensor.is_floating_point() ? float_dtype.value_or(tensor.scalar_type()) : tensor.scalar_type();
+}
+
+std::vector<TensorEntry> lay_out(const TensorMap& tensors, std::optional<c10::ScalarType> float_dtype) {
   std::vector<TensorEntry> entries;
   for (const auto& [name, tensor] : tensors) {
     CAPSTAN_ASSERT(tensor.defined() && name != "__metadata__");
-    entries.push_back({.name = name, .dtype = tensor.scalar_type(), .shape = tensor.sizes().vec()});
+    entries.push_back({.name = name, .dtype = written_dtype(tensor, float_dtype), .shape = tensor.sizes().vec()});
   }
   // The map is in name order already; a stable sort keeps that within a type.
   std::ranges::stable_sort(entries, {}, [](const TensorEntry& entry) { return dtype_rank(entry.dtype, entry.name); });
   std::uint64_t offset = 0;
   for (TensorEntry& entry : entries) {
     entry.begin = offset;
-    offset += tensors.at(entry.name).nbytes();
+    offset += static_cast<std::uint64_t>(tensors.at(entry.name).numel()) * c10::elementSize(entry.dtype);
     entry.end = offset;
   }
   return entries;
@@ -93,14 +97,15 @@ std::vector<TensorEntry> lay_out(const TensorMap& tensors) {
 
 }  // namespace
 
-void write_safetensors(const fs::path& path, const TensorMap& tensors, const Metadata& metadata) {
+void write_safetensors(const fs::path& path, const TensorMap& tensors, const Metadata& metadata,
+                       std::optional<c10::ScalarType> float_dtype) {
   Metadata all = metadata;
   all.emplace("format", "pt");
-  const std::vector<TensorEntry> entries = lay_out(tensors);
+  const std::vector<TensorEntry> entries = lay_out(tensors, float_dtype);
   ReplacingFile file(path);
   file.write(make_safetensors_header(entries, all));
   for (const TensorEntry& entry : entries) {
-    const at::Tensor tensor = tensors.at(entry.name).detach().cpu().contiguous();
+    const at::Tensor tensor = tensors.at(entry.name).detach().cpu().to(entry.dtype).contiguous();
     file.write({static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()});
   }
   file.commit();

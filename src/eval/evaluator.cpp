@@ -7,11 +7,12 @@
 #include <algorithm>
 #include <chrono>
 
+#include "capstan/core/device.h"
 #include "capstan/core/error.h"
 #include "capstan/core/log.h"
 #include "capstan/core/progress.h"
 #include "capstan/core/strings.h"
-#include "capstan/generate/decode.h"
+#include "capstan/generate/generator.h"
 
 namespace capstan {
 namespace {
@@ -86,14 +87,19 @@ EvaluationReport evaluate(VisionEncoderDecoder& model, const Cache& cache, const
   std::optional<Progress> progress;
   if (options.show_progress) progress.emplace("evaluate", total, "images");
 
+  EngineOptions engine;
+  engine.dtype = dtype_name(model.parameters().front().scalar_type());
+  engine.max_rows = options.batch_size * std::max(generation.num_beams, generation.num_return_sequences);
+  // Owned by the caller, who waits.
+  Generator generator(model, generation, {std::shared_ptr<const Tokenizer>(), &tokenizer}, engine);
   EvaluationReport report{.num_images = total};
   for (std::int64_t first = 0; first < total; first += options.batch_size) {
     const std::int64_t last = std::min(total, first + options.batch_size);
     const std::vector<std::int64_t> batch(images.begin() + first, images.begin() + last);
     const at::Tensor pixels_BCHW = processor.normalize(read_batch(cache, batch).to(device));
-    const auto ids = generate(model, pixels_BCHW, generation);
+    const auto candidates = generate_candidates(generator, pixels_BCHW);
     for (std::size_t row = 0; row < batch.size(); ++row) {
-      std::string text(trim(tokenizer.decode(ids[row])));
+      std::string text(trim(tokenizer.decode(candidates[row].front().ids)));
       report.captions.push_back(score_caption(cache, batch[row], std::move(text), scorer));
     }
     if (progress) progress->advance(last - first);

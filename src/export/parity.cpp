@@ -13,7 +13,7 @@ double max_abs_diff(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
 }
 
-at::Tensor sample_pixel_values(const VitConfig& config, std::int64_t batch) {
+at::Tensor sample_pixel_values(const VisionConfig& config, std::int64_t batch) {
   const std::int64_t count = batch * config.num_channels * config.image_size * config.image_size;
   const at::Tensor waves = at::arange(count, at::kDouble).mul(0.61803398875).sin();
   return waves.to(at::kFloat).reshape({batch, config.num_channels, config.image_size, config.image_size});

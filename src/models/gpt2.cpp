@@ -6,13 +6,17 @@
 
 #include "capstan/core/error.h"
 #include "capstan/models/registry.h"
+#include "capstan/nn/drop_path.h"
+#include "capstan/nn/placeholder.h"
+#include "capstan/nn/recompute.h"
 #include "capstan/nn/scope.h"
 #include "models/gpt2_block.h"
 
 namespace capstan {
 
 ModelEntry gpt2_model() {
-  return {.name = "gpt2", .summary = "GPT-2 language decoder with cross-attention (transformers' GPT2LMHeadModel)"};
+  return {.name = "gpt2",
+          .summary = "GPT-2 language decoder with or without cross-attention (transformers' GPT2LMHeadModel)"};
 }
 
 namespace {
@@ -37,8 +41,8 @@ void Gpt2Config::check(std::vector<std::string>& problems) const {
 }
 
 Gpt2::Gpt2(const Gpt2Config& config) : config_(config) {
-  wte_ = scope(*this, "transformer.wte").register_parameter("weight", at::zeros({config.vocab_size, config.n_embd}));
-  wpe_ = scope(*this, "transformer.wpe").register_parameter("weight", at::zeros({config.n_positions, config.n_embd}));
+  wte_ = scope(*this, "transformer.wte").register_parameter("weight", new_weight({config.vocab_size, config.n_embd}));
+  wpe_ = scope(*this, "transformer.wpe").register_parameter("weight", new_weight({config.n_positions, config.n_embd}));
   for (int i = 0; i < config.n_layer; ++i)
     blocks_.push_back(
         scope(*this, "transformer.h")
@@ -47,7 +51,22 @@ Gpt2::Gpt2(const Gpt2Config& config) : config_(config) {
   ln_f_ = scope(*this, "transformer").register_module("ln_f", torch::nn::LayerNorm(norm));
   if (!config.tie_word_embeddings)
     lm_head_weight_ =
-        scope(*this, "lm_head").register_parameter("weight", at::zeros({config.vocab_size, config.n_embd}));
+        scope(*this, "lm_head").register_parameter("weight", new_weight({config.vocab_size, config.n_embd}));
+  set_drop_path_rate(config.drop_path_rate);
+  set_attn_implementation(config.attn_implementation);
+}
+
+void Gpt2::set_drop_path_rate(double rate) {
+  config_.drop_path_rate = rate;
+  const auto count = static_cast<std::int64_t>(blocks_.size());
+  for (std::int64_t i = 0; i < count; ++i)
+    blocks_[static_cast<std::size_t>(i)]->drop_path_rate = drop_path_rate_of(rate, i, count);
+}
+
+void Gpt2::set_attn_implementation(std::string_view name) {
+  const AttentionKernel kernel = parse_attention(name);
+  config_.attn_implementation = name;
+  for (const auto& block : blocks_) block->set_attention_kernel(kernel);
 }
 
 at::Tensor Gpt2::forward(const at::Tensor& input_ids_BT, const at::Tensor& encoder_hidden_BSD, Gpt2Cache* cache) {
@@ -64,7 +83,17 @@ at::Tensor Gpt2::forward(const at::Tensor& input_ids_BT, const at::Tensor& encod
   at::Tensor x_BTD = at::embedding(wte_, input_ids_BT) + positions_TD;
   x_BTD = at::dropout(x_BTD, config_.embd_pdrop, is_training());
   const AttentionMask mask = causal_mask(num_new, num_past, x_BTD.device());
-  for (const auto& block : blocks_) x_BTD = block->forward(x_BTD, encoder_hidden_BSD, mask, cache);
+  const bool recomputes = gradient_checkpointing_ && cache == nullptr && is_training() && at::GradMode::is_enabled();
+  for (const auto& block : blocks_) {
+    if (!recomputes) {
+      x_BTD = block->forward(x_BTD, encoder_hidden_BSD, mask, cache);
+      continue;
+    }
+    const auto again = [block, mask](const std::vector<at::Tensor>& in) {
+      return block->forward(in[0], in[1], mask, nullptr);
+    };
+    x_BTD = recompute(again, {x_BTD, encoder_hidden_BSD});
+  }
   if (cache != nullptr) cache->length += num_new;
   return ln_f_->forward(x_BTD);
 }

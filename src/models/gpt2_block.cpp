@@ -3,7 +3,10 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "capstan/core/error.h"
+#include "capstan/nn/drop_path.h"
 
 namespace capstan {
 namespace {
@@ -16,10 +19,24 @@ at::Tensor append(at::Tensor& buffer, const at::Tensor& fresh, std::int64_t past
   return buffer.narrow(2, 0, past + count);
 }
 
+AttentionOptions attention_options(const Gpt2Config& config, std::size_t layer) {
+  double scale = config.scale_attn_weights ? 1 / std::sqrt(static_cast<double>(config.n_embd / config.n_head)) : 1;
+  if (config.scale_attn_by_inverse_layer_idx) scale /= static_cast<double>(layer + 1);
+  return {.scale = scale, .upcast = config.reorder_and_upcast_attn};
+}
+
+AttentionOptions with_dropout(AttentionOptions options, double dropout, bool training) {
+  options.dropout = training ? dropout : 0.0;
+  return options;
+}
+
 }  // namespace
 
 Gpt2SelfAttention::Gpt2SelfAttention(const Gpt2Config& config, std::size_t layer)
-    : num_heads_(config.n_head), attn_dropout_(config.attn_pdrop), layer_(layer) {
+    : options(attention_options(config, layer)),
+      num_heads_(config.n_head),
+      attn_dropout_(config.attn_pdrop),
+      layer_(layer) {
   c_attn_ = register_module("c_attn", TransposedLinear(config.n_embd, 3 * config.n_embd));
   c_proj_ = register_module("c_proj", TransposedLinear(config.n_embd, config.n_embd));
 }
@@ -33,12 +50,15 @@ at::Tensor Gpt2SelfAttention::forward(const at::Tensor& x_BTD, const AttentionMa
     k_BNTK = append(cache->keys[layer_], k_BNTK, cache->length, cache->capacity);
     v_BNTK = append(cache->values[layer_], v_BNTK, cache->length, cache->capacity);
   }
-  const double dropout = is_training() ? attn_dropout_ : 0.0;
-  return c_proj_->forward(merge_heads(attend(q_BNTK, k_BNTK, v_BNTK, mask, dropout)));
+  const AttentionOptions now = with_dropout(options, attn_dropout_, is_training());
+  return c_proj_->forward(merge_heads(attend(q_BNTK, k_BNTK, v_BNTK, mask, now)));
 }
 
 Gpt2CrossAttention::Gpt2CrossAttention(const Gpt2Config& config, std::size_t layer)
-    : num_heads_(config.n_head), attn_dropout_(config.attn_pdrop), layer_(layer) {
+    : options(attention_options(config, layer)),
+      num_heads_(config.n_head),
+      attn_dropout_(config.attn_pdrop),
+      layer_(layer) {
   c_attn_ = register_module("c_attn", TransposedLinear(config.n_embd, 2 * config.n_embd));
   q_attn_ = register_module("q_attn", TransposedLinear(config.n_embd, config.n_embd));
   c_proj_ = register_module("c_proj", TransposedLinear(config.n_embd, config.n_embd));
@@ -62,8 +82,8 @@ at::Tensor Gpt2CrossAttention::forward(const at::Tensor& x_BTD, const at::Tensor
     }
   }
   const at::Tensor q_BNTK = split_heads(q_attn_->forward(x_BTD), num_heads_);
-  const double dropout = is_training() ? attn_dropout_ : 0.0;
-  return c_proj_->forward(merge_heads(attend(q_BNTK, k_BNSK, v_BNSK, {}, dropout)));
+  const AttentionOptions now = with_dropout(options, attn_dropout_, is_training());
+  return c_proj_->forward(merge_heads(attend(q_BNTK, k_BNSK, v_BNSK, {}, now)));
 }
 
 Gpt2Mlp::Gpt2Mlp(const Gpt2Config& config) : activation_(parse_activation(config.activation_function)) {
@@ -76,7 +96,7 @@ at::Tensor Gpt2Mlp::forward(const at::Tensor& x_BTD) {
   return c_proj_->forward(activate(c_fc_->forward(x_BTD), activation_));
 }
 
-Gpt2Block::Gpt2Block(const Gpt2Config& config, std::size_t layer) : resid_dropout_(config.resid_pdrop) {
+Gpt2Block::Gpt2Block(const Gpt2Config& config, std::size_t layer) : resid_dropout_(config.resid_pdrop), layer_(layer) {
   const auto norm = torch::nn::LayerNormOptions({config.n_embd}).eps(config.layer_norm_epsilon);
   ln_1_ = register_module("ln_1", torch::nn::LayerNorm(norm));
   attn_ = register_module("attn", std::make_shared<Gpt2SelfAttention>(config, layer));
@@ -91,11 +111,23 @@ Gpt2Block::Gpt2Block(const Gpt2Config& config, std::size_t layer) : resid_dropou
 at::Tensor Gpt2Block::forward(const at::Tensor& x_BTD, const at::Tensor& encoder_hidden_BSD, const AttentionMask& mask,
                               Gpt2Cache* cache) {
   at::Tensor h_BTD = x_BTD + drop(attn_->forward(ln_1_->forward(x_BTD), mask, cache));
-  if (crossattention_ != nullptr)
+  if (sees_picture(encoder_hidden_BSD, cache))
     h_BTD = h_BTD + drop(crossattention_->forward(ln_cross_attn_->forward(h_BTD), encoder_hidden_BSD, cache));
   return h_BTD + drop(mlp_->forward(ln_2_->forward(h_BTD)));
 }
 
-at::Tensor Gpt2Block::drop(const at::Tensor& x) const { return at::dropout(x, resid_dropout_, is_training()); }
+void Gpt2Block::set_attention_kernel(AttentionKernel kernel) {
+  attn_->options.kernel = kernel;
+  if (crossattention_ != nullptr) crossattention_->options.kernel = kernel;
+}
+
+bool Gpt2Block::sees_picture(const at::Tensor& encoder_hidden_BSD, const Gpt2Cache* cache) const {
+  if (crossattention_ == nullptr) return false;
+  return encoder_hidden_BSD.defined() || (cache != nullptr && cache->cross_keys[layer_].defined());
+}
+
+at::Tensor Gpt2Block::drop(const at::Tensor& x) const {
+  return drop_path(at::dropout(x, resid_dropout_, is_training()), drop_path_rate, is_training());
+}
 
 }  // namespace capstan

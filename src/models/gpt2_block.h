@@ -18,6 +18,8 @@ class Gpt2SelfAttention : public torch::nn::Module {
   Gpt2SelfAttention(const Gpt2Config& config, std::size_t layer);
   at::Tensor forward(const at::Tensor& x_BTD, const AttentionMask& mask, Gpt2Cache* cache);
 
+  AttentionOptions options;  // without dropout
+
  private:
   int num_heads_;
   double attn_dropout_;
@@ -31,6 +33,8 @@ class Gpt2CrossAttention : public torch::nn::Module {
  public:
   Gpt2CrossAttention(const Gpt2Config& config, std::size_t layer);
   at::Tensor forward(const at::Tensor& x_BTD, const at::Tensor& encoder_hidden_BSD, Gpt2Cache* cache);
+
+  AttentionOptions options;  // without dropout
 
  private:
   int num_heads_;
@@ -56,11 +60,17 @@ class Gpt2Block : public torch::nn::Module {
   Gpt2Block(const Gpt2Config& config, std::size_t layer);
   at::Tensor forward(const at::Tensor& x_BTD, const at::Tensor& encoder_hidden_BSD, const AttentionMask& mask,
                      Gpt2Cache* cache);
+  void set_attention_kernel(AttentionKernel kernel);
+
+  double drop_path_rate = 0;
 
  private:
+  // Whether there is a picture to look at, now or in the cache.
+  bool sees_picture(const at::Tensor& encoder_hidden_BSD, const Gpt2Cache* cache) const;
   at::Tensor drop(const at::Tensor& x) const;
 
   double resid_dropout_;
+  std::size_t layer_;
   torch::nn::LayerNorm ln_1_{nullptr}, ln_cross_attn_{nullptr}, ln_2_{nullptr};
   std::shared_ptr<Gpt2SelfAttention> attn_;
   std::shared_ptr<Gpt2CrossAttention> crossattention_;  // null without cross-attention

@@ -1,5 +1,7 @@
-// Fills the list of architectures from models.def.
+// Fills the list of architectures from models.def and the families of vision encoders.
 #include "capstan/models/registry.h"
+
+#include "models/vision_family.h"
 
 namespace capstan {
 
@@ -13,6 +15,7 @@ const Registry<ModelEntry>& models() {
 #define CAPSTAN_MODEL(name) list.add(name##_model());
 #include "models/models.def"
 #undef CAPSTAN_MODEL
+    for (const auto& [name, family] : vision_families().entries()) list.add({name, family.summary});
     return list;
   }();
   return registry;

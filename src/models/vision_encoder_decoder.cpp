@@ -6,7 +6,9 @@
 
 #include "capstan/core/error.h"
 #include "capstan/core/strings.h"
+#include "capstan/models/adapters.h"
 #include "capstan/models/registry.h"
+#include "models/loading.h"
 #include "models/weights.h"
 
 namespace capstan {
@@ -35,14 +37,14 @@ VisionEncoderDecoder::VisionEncoderDecoder(const VisionEncoderDecoderConfig& con
   std::vector<std::string> problems;
   config.check(problems);
   if (!problems.empty()) throw ConfigError("the model cannot be built: " + join(problems, "; "));
-  encoder_ = register_module("encoder", std::make_shared<Vit>(config.encoder));
+  encoder_ = register_module("encoder", make_vision_encoder(config.encoder));
   decoder_ = register_module("decoder", std::make_shared<Gpt2>(config.decoder));
   if (config.encoder.hidden_size != config.decoder.n_embd)
     enc_to_dec_proj_ = register_module("enc_to_dec_proj", Linear(config.encoder.hidden_size, config.decoder.n_embd));
 }
 
-at::Tensor VisionEncoderDecoder::encode(const at::Tensor& pixel_values_BCHW) {
-  const at::Tensor hidden_BSD = encoder_->forward(pixel_values_BCHW);
+at::Tensor VisionEncoderDecoder::encode(const at::Tensor& pixel_values_BCHW, bool interpolate) {
+  const at::Tensor hidden_BSD = encoder_->forward(pixel_values_BCHW, interpolate);
   return enc_to_dec_proj_.is_empty() ? hidden_BSD : enc_to_dec_proj_->forward(hidden_BSD);
 }
 
@@ -58,29 +60,39 @@ at::Tensor VisionEncoderDecoder::decode_hidden(const at::Tensor& input_ids_BT, c
 
 at::Tensor VisionEncoderDecoder::lm_head(const at::Tensor& hidden) { return decoder_->lm_head(hidden); }
 
+void VisionEncoderDecoder::set_gradient_checkpointing(bool on) {
+  encoder_->set_gradient_checkpointing(on);
+  decoder_->set_gradient_checkpointing(on);
+}
+
+void VisionEncoderDecoder::set_drop_path_rate(double encoder_rate, double decoder_rate) {
+  encoder_->set_drop_path_rate(encoder_rate);
+  decoder_->set_drop_path_rate(decoder_rate);
+  config_.encoder.drop_path_rate = encoder_rate;
+  config_.decoder.drop_path_rate = decoder_rate;
+}
+
+void VisionEncoderDecoder::set_attn_implementation(std::string_view name) {
+  encoder_->set_attn_implementation(name);
+  decoder_->set_attn_implementation(name);
+  config_.encoder.attn_implementation = config_.decoder.attn_implementation = name;
+}
+
+void VisionEncoderDecoder::set_image_size(int image_size) {
+  encoder_->set_image_size(image_size);
+  config_.encoder.image_size = image_size;
+}
+
 TensorMap VisionEncoderDecoder::state() const {
   TensorMap result;
-  for (const auto& item : named_parameters()) result.emplace(item.key(), item.value().detach());
+  for (const auto& item : named_parameters())
+    if (!is_adapter_parameter(item.key())) result.emplace(item.key(), item.value().detach());
   for (const auto& item : named_buffers()) result.emplace(item.key(), item.value().detach());
   return result;
 }
 
 void VisionEncoderDecoder::load_state(const TensorMap& tensors, LoadReport* report) {
-  TensorMap given = reference_names(tensors);
-  if (config_.decoder.tie_word_embeddings) settle_tied_head(given);
-  const TensorMap own = state();
-  const LoadReport found = match_weights(own, given);
-  if (report != nullptr) {
-    *report = found;
-  } else {
-    std::vector<std::string> problems;
-    if (!found.newly_initialized.empty()) problems.push_back(name_list(found.newly_initialized, "are missing"));
-    if (!found.unexpected.empty()) problems.push_back(name_list(found.unexpected, "do not belong to the model"));
-    if (!problems.empty()) throw CheckpointError(join(problems, "; ") + ".");
-  }
-  const at::NoGradGuard no_grad;
-  for (auto [name, parameter] : own)
-    if (const auto tensor = given.find(name); tensor != given.end()) parameter.copy_(tensor->second);
+  copy_weights(*this, tensors, report);
 }
 
 std::shared_ptr<VisionEncoderDecoder> create_model(const VisionEncoderDecoderConfig& config, std::uint64_t seed) {

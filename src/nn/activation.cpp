@@ -10,10 +10,12 @@ namespace capstan {
 
 Activation parse_activation(std::string_view name) {
   if (name == "gelu") return Activation::kGelu;
-  if (name == "gelu_new") return Activation::kGeluNew;
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh") return Activation::kGeluNew;
   if (name == "relu") return Activation::kRelu;
   if (name == "silu") return Activation::kSilu;
-  throw UnsupportedError(fmt::format("unknown activation '{}'; known: gelu, gelu_new, relu, silu.", name));
+  if (name == "tanh") return Activation::kTanh;
+  throw UnsupportedError(
+      fmt::format("unknown activation '{}'; known: gelu, gelu_new, gelu_pytorch_tanh, relu, silu, tanh.", name));
 }
 
 at::Tensor activate(const at::Tensor& x, Activation activation) {
@@ -26,6 +28,8 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
       return at::relu(x);
     case Activation::kSilu:
       return at::silu(x);
+    case Activation::kTanh:
+      return at::tanh(x);
   }
   CAPSTAN_ASSERT(false);
 }

@@ -5,12 +5,15 @@
 
 #include <map>
 
+#include "capstan/train/freeze.h"
+
 namespace capstan {
 namespace {
 
 // Encoder output of each row of the batch [B, S, D].
 at::Tensor encode_rows(VisionEncoderDecoder& model, const ImageProcessor& processor, const CaptionBatch& batch,
                        c10::Device device) {
+  const at::AutoGradMode graph(at::GradMode::is_enabled() && trains_encoder(model));
   std::map<std::int64_t, std::int64_t> slots;  // cache index -> row among the distinct pictures
   std::vector<std::int64_t> first_rows, slot_of_row;
   for (std::size_t row = 0; row < batch.images.size(); ++row) {

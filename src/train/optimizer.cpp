@@ -24,12 +24,12 @@ const Registry<OptimizerEntry>& optimizers() {
 namespace {
 
 // Trainer.get_decay_parameter_names of transformers looks at module types and names; for its ViT and GPT-2 names
-// the words below say the same ("ln_1", "ln_cross_attn", "layernorm_before", "q_norm").
+// the words below say the same ("ln_1", "ln_cross_attn", "layernorm_before", "layer_norm1", "q_norm").
 bool takes_decay(const std::string& name) {
   if (name.find("bias") != std::string::npos) return false;
   for (const std::string& part : split(to_lower_ascii(name), '.'))
-    if (part.find("layernorm") != std::string::npos || part.starts_with("ln_") || part == "norm" ||
-        part.ends_with("_norm"))
+    if (part.find("layernorm") != std::string::npos || part.starts_with("ln_") || part.starts_with("layer_norm") ||
+        part == "norm" || part.ends_with("_norm"))
       return false;
   return true;
 }

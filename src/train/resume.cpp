@@ -12,13 +12,31 @@ namespace capstan {
 namespace {
 
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
+constexpr const char* kAdapterFolder = "adapter";
+
+// Everything from a checkpoint but the weights that have an adapter: it holds those with the adapter merged in.
+void load_around_adapter(const VisionEncoderDecoder& model, const TensorMap& tensors, const fs::path& checkpoint) {
+  TensorMap rest = model.state();
+  for (const NamedLayer& item : linear_layers(model))
+    if (item.layer->has_lora()) rest.erase(item.name + ".weight");
+  for (auto& [name, parameter] : rest) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end() || found->second.sizes() != parameter.sizes())
+      throw CheckpointError(fmt::format("{}: {} is missing or of another shape", checkpoint.string(), name));
+    parameter.copy_(found->second);
+  }
+}
 
 }  // namespace
 
 void Trainer::save(RunDir& directory) {
   if (telemetry_) telemetry_->pause();
   directory.save_checkpoint(state_.global_step, [&](const fs::path& folder) {
-    save_pretrained(*parts_.model, folder);
+    {
+      const MergedAdapter merged(*parts_.model);  // so that the folder is an ordinary model
+      save_pretrained(*parts_.model, folder);
+    }
+    if (parts_.lora) save_adapter(*parts_.model, *parts_.lora, folder / kAdapterFolder, parts_.base_model);
     save_generation_config(parts_.generation, folder);  // how long captions may get is the run's choice
     parts_.tokenizer->save(folder);
     parts_.processor.save_pretrained(folder);
@@ -32,10 +50,17 @@ void Trainer::save(RunDir& directory) {
 
 void Trainer::load(const fs::path& checkpoint) {
   state_ = load_trainer_state(identity_, checkpoint);
-  parts_.model->load_state(read_pretrained_tensors(checkpoint));
+  load_weights(checkpoint);
   update_.optimizer().load_state(read_safetensors(checkpoint / kOptimizerFile));
   load_random_state(parts_.device, checkpoint);
   log_info(fmt::format("{}: going on from step {} of {}", checkpoint.string(), state_.global_step, num_steps_));
+}
+
+void Trainer::load_weights(const fs::path& checkpoint) {
+  const TensorMap tensors = read_pretrained_tensors(checkpoint);
+  if (!parts_.lora) return parts_.model->load_state(tensors);
+  restore_adapter(*parts_.model, checkpoint / kAdapterFolder);
+  load_around_adapter(*parts_.model, tensors, checkpoint);
 }
 
 void Trainer::restore(RunDir& directory, const std::string& resume) {

@@ -12,6 +12,7 @@
 #include "capstan/core/json.h"
 #include "capstan/core/log.h"
 #include "capstan/core/random.h"
+#include "capstan/models/adapters.h"
 
 namespace capstan {
 namespace {
@@ -43,6 +44,8 @@ void require_same(const fs::path& path, const Json& identity, const RunIdentity&
                     path.string(), what));
   };
   if (identity.at("model") != expected.model) refuse("a model of another shape");
+  if (identity.value("adapter", "") != expected.adapter)
+    refuse("another adapter (model.lora), or with one on other base weights (model.from_pretrained)");
   const auto samples = identity.at("num_samples").get<std::int64_t>();
   if (samples != expected.num_samples)
     refuse(fmt::format("{} captions an epoch, the data and train.captions now give {}", samples, expected.num_samples));
@@ -78,6 +81,19 @@ void set_generator_state(c10::Device device, const at::Tensor& state) {
   generator.set_state(state.clone());
 }
 
+// The checkpoint holds the weights under an adapter merged only, so a resumed run must bring the same ones again.
+std::string adapter_digest(const VisionEncoderDecoder& model) {
+  std::string text;
+  for (const NamedLayer& item : linear_layers(model)) {
+    if (!item.layer->has_lora()) continue;
+    const at::Tensor weight = item.layer->weight.detach().cpu().contiguous();
+    const std::string_view bytes(static_cast<const char*>(weight.const_data_ptr()), weight.nbytes());
+    text += fmt::format("{} {} {} {}\n", item.name, item.layer->lora().rank, item.layer->lora().scale,
+                        checksum_bytes(bytes));
+  }
+  return text.empty() ? text : digest(text);
+}
+
 }  // namespace
 
 RunIdentity run_identity(const VisionEncoderDecoder& model, const Cache& cache, std::int64_t num_samples) {
@@ -90,7 +106,7 @@ RunIdentity run_identity(const VisionEncoderDecoder& model, const Cache& cache, 
   const std::int64_t stride = std::max<std::int64_t>(1, cache.num_images() / kSampledImages);
   for (std::int64_t image = 0; image < cache.num_images(); image += stride)
     data += cache.image_id(image) + "\n" + cache.caption(cache.first_caption(image)) + "\n";
-  return {.model = digest(shapes), .data = digest(data), .num_samples = num_samples};
+  return {.model = digest(shapes), .data = digest(data), .num_samples = num_samples, .adapter = adapter_digest(model)};
 }
 
 void save_trainer_state(const TrainerState& state, const RunIdentity& identity, const TrainerConfig& config,
@@ -108,7 +124,11 @@ void save_trainer_state(const TrainerState& state, const RunIdentity& identity, 
        {"metric_for_best_model", config.metric_for_best_model},
        {"best_metric", state.best_metric ? Json(*state.best_metric) : Json()},
        {"best_model_checkpoint", state.best_model_checkpoint.empty() ? Json() : Json(state.best_model_checkpoint)},
-       {"identity", {{"model", identity.model}, {"data", identity.data}, {"num_samples", identity.num_samples}}},
+       {"identity",
+        {{"model", identity.model},
+         {"data", identity.data},
+         {"num_samples", identity.num_samples},
+         {"adapter", identity.adapter}}},
        {"log_window",
         {{"loss", window.loss}, {"seconds", window.seconds}, {"steps", window.steps}, {"captions", window.captions}}},
        {"log_history", history}});

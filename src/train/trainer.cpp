@@ -10,6 +10,8 @@
 #include "capstan/core/log.h"
 #include "capstan/core/signals.h"
 #include "capstan/core/strings.h"
+#include "capstan/train/freeze.h"
+#include "capstan/train/memory.h"
 #include "capstan/train/validation.h"
 
 namespace capstan {
@@ -33,7 +35,10 @@ std::shared_ptr<const Augmentation> make_augmentation(const TrainerConfig& confi
   return augmentation;
 }
 
-std::shared_ptr<VisionEncoderDecoder> on_device(const TrainingParts& parts) {
+std::shared_ptr<VisionEncoderDecoder> ready_to_train(const TrainerConfig& config, const TrainingParts& parts) {
+  CAPSTAN_ASSERT(parts.lora.has_value() == has_adapter(*parts.model));
+  apply_freeze(*parts.model, config.freeze, config.unfreeze);
+  parts.model->set_gradient_checkpointing(config.gradient_checkpointing);
   parts.model->to(parts.device);
   return parts.model;
 }
@@ -46,7 +51,7 @@ Trainer::Trainer(TrainerConfig config, TrainingParts parts)
       collator_{.eos_token_id = parts_.generation.eos_token_id, .max_tokens = config_.max_tokens},
       sampler_(make_sampler(config_, parts_.train)),
       augmentation_(make_augmentation(config_)),
-      update_(on_device(parts_), parts_.processor, config_, parts_.device),
+      update_(ready_to_train(config_, parts_), parts_.processor, config_, parts_.device),
       identity_(run_identity(*parts_.model, *parts_.train, sampler_->size())),
       num_steps_(num_training_steps(config_, sampler_->size())),
       schedule_{.num_warmup_steps = num_warmup_steps(config_, num_steps_), .num_training_steps = num_steps_} {
@@ -82,6 +87,7 @@ TrainResult Trainer::fit(RunDir& directory) {
   telemetry_ = std::make_unique<Telemetry>(
       directory, state_, config_.logging_steps, num_steps_, sampler_->size(),
       std::int64_t{config_.per_device_train_batch_size} * config_.gradient_accumulation_steps);
+  unmerge_adapter(*parts_.model);
   parts_.model->train();
 
   while (state_.global_step < num_steps_ && !should_stop()) {
@@ -95,9 +101,10 @@ TrainResult Trainer::fit(RunDir& directory) {
 
   TrainResult end = result(directory, seconds_since(begin));
   telemetry_.reset();
+  log_info(peak_memory_text(parts_.device));
   loader_.reset();
-  if (config_.load_best_model_at_end && !end.stopped)
-    parts_.model->load_state(read_pretrained_tensors(end.best_checkpoint));
+  if (config_.load_best_model_at_end && !end.stopped) load_weights(end.best_checkpoint);
+  merge_adapter(*parts_.model);  // what is done with the model from here on may read its weights
   parts_.model->eval();
   return end;
 }

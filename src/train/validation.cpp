@@ -5,6 +5,7 @@
 
 #include "capstan/eval/evaluator.h"
 #include "capstan/metrics/metric.h"
+#include "capstan/models/adapters.h"
 #include "capstan/train/loss.h"
 #include "capstan/train/precision.h"
 
@@ -53,6 +54,7 @@ std::map<std::string, double> validate(VisionEncoderDecoder& model, const Cache&
                                        const Tokenizer& tokenizer, const GenerationConfig& generation,
                                        const Collator& collator, const TrainerConfig& config, c10::Device device) {
   model.eval();
+  const MergedAdapter merged(model);  // captions are drawn by what reads the weights themselves
   const EvaluationOptions options{.metrics = {kMetric},
                                   .batch_size = config.per_device_eval_batch_size,
                                   .max_images = config.eval_max_images,

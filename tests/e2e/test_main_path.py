@@ -81,7 +81,7 @@ def test_captions_of_pictures_differ_and_json_lines_agree(capstan, run, dataset)
     assert [line.split("\t")[0] for line in lines] == [str(picture) for picture in pictures]
     assert len({line.split("\t")[1] for line in lines}) > 2
     objects = [
-        json.loads(line) for line in capstan("caption", run, *pictures, "json=true", check=True).stdout.splitlines()
+        json.loads(line) for line in capstan("caption", run, *pictures, "output=json", check=True).stdout.splitlines()
     ]
     assert [f"{one['path']}\t{one['caption']}" for one in objects] == lines
 

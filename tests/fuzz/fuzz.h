@@ -21,6 +21,7 @@ std::vector<Target> annotation_targets(const std::filesystem::path& folder);
 std::vector<Target> tokenizer_targets(const std::filesystem::path& folder);
 std::vector<Target> cache_targets(const std::filesystem::path& folder);
 std::vector<Target> picture_targets(const std::filesystem::path& folder);
+std::vector<Target> weight_targets(const std::filesystem::path& folder);
 
 // `bytes` with one to eight changes: flipped bits, other bytes, pieces cut out, doubled or taken from `other`, numbers
 // made huge or negative, the end cut off.

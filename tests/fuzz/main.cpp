@@ -38,8 +38,9 @@ void say_hang(int) {
 
 std::vector<Target> make_targets(const capstan::fs::path& folder, const std::string& prefix) {
   std::vector<Target> targets;
-  for (auto* const make : {capstan::fuzz::annotation_targets, capstan::fuzz::tokenizer_targets,
-                           capstan::fuzz::cache_targets, capstan::fuzz::picture_targets}) {
+  for (auto* const make :
+       {capstan::fuzz::annotation_targets, capstan::fuzz::tokenizer_targets, capstan::fuzz::cache_targets,
+        capstan::fuzz::picture_targets, capstan::fuzz::weight_targets}) {
     const capstan::fs::path own = folder / std::to_string(targets.size());
     capstan::fs::create_directories(own);
     for (Target& target : make(own)) targets.push_back(std::move(target));

@@ -45,11 +45,11 @@ def make_batches(count):
     return tensors
 
 
-def reference_curve(directory, batches, options):
+def reference_curve(model, batches, options):
     """The loop of Hugging Face's Trainer: decay groups, schedule, clipping, loss over all tokens of an update."""
-    model = transformers.VisionEncoderDecoderModel.from_pretrained(directory).train()
+    model.train()
     decay = set(transformers.Trainer.get_decay_parameter_names(None, model))
-    named = [(n, p) for n, p in model.named_parameters()]
+    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     groups = [
         {"params": [p for n, p in named if n in decay], "weight_decay": options["weight_decay"]},
         {"params": [p for n, p in named if n not in decay], "weight_decay": 0.0},
@@ -81,7 +81,7 @@ def reference_curve(directory, batches, options):
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-    return curve, model
+    return curve
 
 
 CASES = {
@@ -90,25 +90,22 @@ CASES = {
     "cosine, clipping and smoothing": {
         "lr_scheduler_type": "cosine", "max_grad_norm": 0.3, "label_smoothing_factor": 0.1, "warmup_steps": 0,
     },
+    "recomputed blocks": {"gradient_checkpointing": True},
+    "frozen encoder": {"freeze": ["encoder"]},
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_loss_curve_equals_transformers(case, model_dir, probe, tmp_path):
-    options = {
-        "learning_rate": 3e-3, "lr_scheduler_type": "linear", "warmup_steps": 4, "weight_decay": 0.1,
-        "gradient_accumulation_steps": 1, "max_grad_norm": 1.0, "label_smoothing_factor": 0.0,
-    } | CASES[case]
-    batches = make_batches(STEPS * options["gradient_accumulation_steps"])
+def run_probe(probe, tmp_path, model_dir, batches, options, *adapter):
     save_file(batches, tmp_path / "batches.safetensors")
     (tmp_path / "options.json").write_text(json.dumps(options))
     arguments = [probe, "train", model_dir]
-    arguments += [tmp_path / "batches.safetensors", tmp_path / "options.json", tmp_path / "out"]
+    arguments += [tmp_path / "batches.safetensors", tmp_path / "options.json", tmp_path / "out", *adapter]
     result = subprocess.run([str(word) for word in arguments], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+    return json.loads((tmp_path / "out/steps.json").read_text())
 
-    expected, model = reference_curve(model_dir, batches, options)
-    found = json.loads((tmp_path / "out/steps.json").read_text())
+
+def compare_curves(case, found, expected):
     assert len(found) == STEPS
     assert expected[-1]["loss"] < 0.99 * expected[0]["loss"]
     worst = max(abs(f["loss"] - e["loss"]) / e["loss"] for f, e in zip(found, expected))
@@ -118,6 +115,20 @@ def test_loss_curve_equals_transformers(case, model_dir, probe, tmp_path):
         assert f["learning_rate"] == pytest.approx(e["learning_rate"], rel=1e-9, abs=1e-15)
         assert f["grad_norm"] == pytest.approx(e["grad_norm"], rel=1e-3)
 
+
+@pytest.mark.parametrize("case", CASES)
+def test_loss_curve_equals_transformers(case, model_dir, probe, tmp_path):
+    options = {
+        "learning_rate": 3e-3, "lr_scheduler_type": "linear", "warmup_steps": 4, "weight_decay": 0.1,
+        "gradient_accumulation_steps": 1, "max_grad_norm": 1.0, "label_smoothing_factor": 0.0,
+    } | CASES[case]
+    batches = make_batches(STEPS * options["gradient_accumulation_steps"])
+    found = run_probe(probe, tmp_path, model_dir, batches, options)
+    model = transformers.VisionEncoderDecoderModel.from_pretrained(model_dir)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not any(name.startswith(part) for part in options.get("freeze", [])))
+    compare_curves(case, found, reference_curve(model, batches, options))
+
     ours = load_file(tmp_path / "out/model.safetensors")
     model.save_pretrained(tmp_path / "reference")
     theirs = load_file(tmp_path / "reference/model.safetensors")
@@ -125,3 +136,29 @@ def test_loss_curve_equals_transformers(case, model_dir, probe, tmp_path):
     # Key biases have no gradient but rounding, which AdamW turns into steps of the full rate: hence the wide bound.
     for name, weight in theirs.items():
         assert torch.allclose(ours[name], weight, rtol=0, atol=2e-3), name
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_loss_curve_of_an_adapter_equals_peft(model_dir, probe, tmp_path):
+    peft = pytest.importorskip("peft")
+    settings = peft.LoraConfig(
+        r=4, lora_alpha=16, target_modules=["q_proj", "v_proj", "c_attn", "c_fc"], modules_to_save=["enc_to_dec_proj"],
+        fan_in_fan_out=True,
+    )  # fmt: skip
+    torch.manual_seed(4)
+    base = transformers.VisionEncoderDecoderModel.from_pretrained(model_dir)
+    model = peft.get_peft_model(base, settings)
+    model.save_pretrained(tmp_path / "adapter")
+    options = {
+        "learning_rate": 1e-2, "lr_scheduler_type": "linear", "warmup_steps": 4, "weight_decay": 0.1,
+        "gradient_accumulation_steps": 1, "max_grad_norm": 1.0, "label_smoothing_factor": 0.0,
+    }
+    batches = make_batches(STEPS)
+    ours_too = options | {"unfreeze": ["enc_to_dec_proj"]}
+    found = run_probe(probe, tmp_path, model_dir, batches, ours_too, tmp_path / "adapter")
+    compare_curves("adapter", found, reference_curve(model, batches, options))
+    merged = model.merge_and_unload()
+    merged.save_pretrained(tmp_path / "reference")
+    ours, theirs = load_file(tmp_path / "out/model.safetensors"), load_file(tmp_path / "reference/model.safetensors")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.allclose(ours[name], weight, rtol=0, atol=2e-3) for name, weight in theirs.items())

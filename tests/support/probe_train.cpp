@@ -1,16 +1,18 @@
 // Training command of the probe that the Python tests drive:
-//   train MODEL_DIR BATCHES.safetensors OPTIONS.json OUTPUT_DIR
+//   train MODEL_DIR BATCHES.safetensors OPTIONS.json OUTPUT_DIR [ADAPTER_DIR]
 // BATCHES holds "pixels.<n>" (uint8 [B, H, W, 3]) and "labels.<n>" (int64 [B, T]), micro-batch n counted from 0.
 // OPTIONS are keys of the trainer's configuration. Runs the trainer's update on them in order, writes
-// OUTPUT_DIR/steps.json (loss, grad_norm and learning_rate of each update) and the model.
+// OUTPUT_DIR/steps.json (loss, grad_norm and learning_rate of each update) and the model, with an adapter merged in.
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "capstan/checkpoint/safetensors.h"
 #include "capstan/core/files.h"
 #include "capstan/core/json.h"
+#include "capstan/models/adapters.h"
 #include "capstan/models/pretrained.h"
 #include "capstan/train/config.h"
+#include "capstan/train/freeze.h"
 #include "capstan/train/schedule.h"
 #include "capstan/train/step.h"
 #include "support/probe_commands.h"
@@ -37,7 +39,7 @@ std::vector<CaptionBatch> read_batches(const TensorMap& tensors) {
 
 // Exit code, or -1 when argv[1] is not this command.
 int probe_train(int argc, char** argv) {
-  if (argc != 6 || std::string_view(argv[1]) != "train") return -1;
+  if (argc < 6 || argc > 7 || std::string_view(argv[1]) != "train") return -1;
   const fs::path model_dir = argv[2], batches_file = argv[3], options_file = argv[4], output = argv[5];
   const auto config = testing::read_json_config<TrainerConfig>(options_file);
   const auto batches = read_batches(read_safetensors(batches_file));
@@ -47,6 +49,12 @@ int probe_train(int argc, char** argv) {
                                  .num_training_steps = num_steps};
 
   const auto model = load_pretrained(model_dir);
+  if (argc == 7) {
+    for (const at::Tensor& parameter : model->parameters()) parameter.set_requires_grad(false);
+    load_adapter(*model, argv[6]);
+  }
+  apply_freeze(*model, config.freeze, config.unfreeze);
+  model->set_gradient_checkpointing(config.gradient_checkpointing);
   model->train();
   UpdateStep update(model, ImageProcessor(), config, c10::kCPU);
   nlohmann::ordered_json steps = nlohmann::ordered_json::array();
@@ -58,6 +66,7 @@ int probe_train(int argc, char** argv) {
   }
   fs::create_directories(output);
   write_json(output / "steps.json", steps);
+  merge_adapter(*model);
   save_pretrained(*model, output);
   return 0;
 }

@@ -53,15 +53,19 @@ def cores():
     return len(os.sched_getaffinity(0))
 
 
-def program(name, build=None):
-    """A program of ours: the one of `build`, else the newest. The measuring ones are built here when they are old."""
+def program(name, build=None, make=True):
+    """A program of ours: the one of `build`, else the newest. The measuring ones are built here when they are old,
+    unless `make` is false: two builds at a time in one folder spoil it.
+    """
     folders = [build] if build else [path.parents[1] for path in REPO.glob("build/*/bin/capstan")]
     folders.sort(key=lambda folder: (folder / "bin" / "capstan").stat().st_mtime)
     if not folders:
         sys.exit("build/*/bin/capstan does not exist; build the project first: cmake --preset release && "
                  "cmake --build build/release")
     path = folders[-1].resolve() / "bin" / name
-    if name != "capstan":
+    if not make and not path.exists():
+        sys.exit(f"{path} does not exist; build the target {name} first, or leave out --no-build")
+    if make and name != "capstan":
         built = subprocess.run(
             ["cmake", "--build", folders[-1], "--target", name], capture_output=True, text=True,
             env={**os.environ, "PATH": f"{REPO / '.venv' / 'bin'}:{os.environ['PATH']}"},
@@ -177,19 +181,26 @@ class Report:
     def compare(self, name, unit, sides):
         """`sides`: name -> callable that gives amount per second; the first is ours. They take turns."""
         runs = {side: [] for side in sides}
-        for repeat in range(1 if self.options.quick else self.options.repeats):
+        for repeat in range(self.repeats()):
             for side, measure in sides.items():
                 runs[side].append(measure())
                 print(f"  run {repeat + 1}  {side:34} {runs[side][-1]:>14,.1f} {unit}", flush=True)
-        ours = next(iter(sides))
+        return self.record(name, unit, runs)
+
+    def repeats(self):
+        return 1 if self.options.quick else self.options.repeats
+
+    def record(self, name, unit, runs):
+        """Prints the medians of runs that took turns (side -> amounts per second; the first is ours)."""
+        ours = next(iter(runs))
         medians = {side: statistics.median(values) for side, values in runs.items()}
         print(f"{name} ({unit}, median of {len(runs[ours])}, spread)")
         for side, values in runs.items():
             spread = (max(values) - min(values)) / medians[side]
-            ratio = "" if side == ours else f"   ours is {medians[ours] / medians[side]:.2f} times that"
+            ratio = "" if side == ours else f"   {ours} is {medians[ours] / medians[side]:.2f} times that"
             print(f"  {side:40} {medians[side]:>14,.1f}  {spread:6.1%}{ratio}", flush=True)
         self.rows.append({"name": name, "unit": unit, "runs": runs, "medians": medians,
-                          "ratios": {side: medians[ours] / medians[side] for side in sides if side != ours}})
+                          "ratios": {side: medians[ours] / medians[side] for side in runs if side != ours}})
         return medians
 
     def value(self, name, value, unit=""):

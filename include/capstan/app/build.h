@@ -27,6 +27,8 @@ EvaluationReport run_evaluate(const EvaluateRun& run, bool dry_run);
 
 // A text about a cache, model, run, checkpoint, shard or export, for `capstan inspect`.
 std::string inspect(const std::filesystem::path& path);
+// Parameters, memory and cost of a model folder, a checkpoint or a run's best one, as JSON.
+std::string inspect_json(const std::filesystem::path& path);
 // Recomputes the checksums of a cache or checkpoint: one sentence per file that is missing or altered.
 std::vector<std::string> verify(const std::filesystem::path& path);
 

@@ -1,5 +1,6 @@
 // The YAML documents of the program: what `prepare`, `train` and `evaluate` can be told.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,8 +10,9 @@
 #include "capstan/eval/evaluator.h"
 #include "capstan/generate/options.h"
 #include "capstan/image/processor.h"
+#include "capstan/models/adapters.h"
 #include "capstan/models/gpt2.h"
-#include "capstan/models/vit.h"
+#include "capstan/models/vision.h"
 #include "capstan/text/train.h"
 #include "capstan/train/config.h"
 
@@ -52,21 +54,48 @@ struct PrepareRun {
   void check(std::vector<std::string>& problems) const;
 };
 
+// What a model folder says about dropout, said anew; null keeps it.
+struct DropoutSection {
+  std::optional<double> hidden_dropout_prob;
+  std::optional<double> attention_probs_dropout_prob;
+  std::optional<double> resid_pdrop;
+  std::optional<double> embd_pdrop;
+  std::optional<double> attn_pdrop;
+
+  template <class Visitor>
+  void fields(Visitor& v) {
+    v("hidden_dropout_prob", hidden_dropout_prob, "Encoder: after embeddings and sub-layers.", between(0, 1));
+    v("attention_probs_dropout_prob", attention_probs_dropout_prob, "Encoder: of attention weights.", between(0, 1));
+    v("resid_pdrop", resid_pdrop, "Decoder: after sub-layers.", between(0, 1));
+    v("embd_pdrop", embd_pdrop, "Decoder: of embeddings.", between(0, 1));
+    v("attn_pdrop", attn_pdrop, "Decoder: of attention weights.", between(0, 1));
+  }
+};
+
 // Which model is trained: a whole one continued, two parts joined, or a fresh one of the given shape.
 struct ModelSection {
   std::string from_pretrained;
   std::string encoder_from;
   std::string decoder_from;
-  VitConfig encoder;
+  VisionConfig encoder;
   Gpt2Config decoder;
+  DropoutSection dropout;
+  LoraConfig lora;
 
   template <class Visitor>
   void fields(Visitor& v) {
     v("from_pretrained", from_pretrained, "Folder of a VisionEncoderDecoderModel to continue from.");
-    v("encoder_from", encoder_from, "Folder of a ViT to start the encoder from; needs decoder_from.");
+    v("encoder_from", encoder_from, "Folder of a ViT, DeiT or SigLIP to start the encoder from; needs decoder_from.");
     v("decoder_from", decoder_from, "Folder of a GPT-2 to start the decoder from; cross-attention starts fresh.");
-    v("encoder", encoder, "Shape of a fresh encoder.");
-    v("decoder", decoder, "Shape of a fresh decoder; vocab_size is taken from the tokenizer.");
+    v("encoder", encoder,
+      "Shape of a fresh encoder. drop_path_rate, attn_implementation and interpolate_pos_encoding (here: change the "
+      "model to the size of the prepared pictures) hold for a loaded one too.");
+    v("decoder", decoder,
+      "Shape of a fresh decoder; vocab_size is taken from the tokenizer. drop_path_rate and attn_implementation hold "
+      "for "
+      "a loaded one too.");
+    v("dropout", dropout, "Dropout of a loaded model where it shall differ from what its config.json says.");
+    v("lora", lora, "Train a low-rank adapter instead of the weights.");
   }
   void check(std::vector<std::string>& problems) const;
 };

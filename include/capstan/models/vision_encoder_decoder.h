@@ -10,16 +10,19 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capstan/checkpoint/safetensors.h"
 #include "capstan/models/gpt2.h"
-#include "capstan/models/vit.h"
+#include "capstan/models/load_report.h"
+#include "capstan/models/vision.h"
+#include "capstan/nn/linear.h"
 
 namespace capstan {
 
 struct VisionEncoderDecoderConfig {
-  VitConfig encoder;
+  VisionConfig encoder;
   Gpt2Config decoder;
   std::int64_t decoder_start_token_id = 50256;
   std::int64_t bos_token_id = 50256;
@@ -28,7 +31,7 @@ struct VisionEncoderDecoderConfig {
 
   template <class Visitor>
   void fields(Visitor& v) {
-    v("encoder", encoder, "The vision encoder (ViT).");
+    v("encoder", encoder, "The vision encoder.");
     v("decoder", decoder, "The language decoder (GPT-2).");
     v("decoder_start_token_id", decoder_start_token_id, "First input of the decoder.", at_least(0));
     v("bos_token_id", bos_token_id, "Token that begins a text.", at_least(0));
@@ -39,19 +42,14 @@ struct VisionEncoderDecoderConfig {
   void check(std::vector<std::string>& problems) const;
 };
 
-// What loading did to each parameter.
-struct LoadReport {
-  std::vector<std::string> newly_initialized;  // in the model, not in the files
-  std::vector<std::string> unexpected;         // in the files, not in the model
-};
-
 class VisionEncoderDecoder : public torch::nn::Module {
  public:
   // Weights are zeros: create_model or load_pretrained fill them. ConfigError lists what does not fit.
   explicit VisionEncoderDecoder(const VisionEncoderDecoderConfig& config);
 
   // pixel_values float [B, C, H, W] -> [B, S, D] of the decoder's width (enc_to_dec_proj applied where sizes differ).
-  at::Tensor encode(const at::Tensor& pixel_values_BCHW);
+  // `interpolate` lets H and W differ from the configured size (transformers' interpolate_pos_encoding).
+  at::Tensor encode(const at::Tensor& pixel_values_BCHW, bool interpolate = false);
   // decoder_input_ids int64 [B, T]; hidden states as returned by encode -> logits [B, T, V].
   at::Tensor decode(const at::Tensor& input_ids_BT, const at::Tensor& encoder_hidden_BSD, Gpt2Cache* cache = nullptr);
   // Decoder hidden states before lm_head [B, T, D], for losses that project only real positions.
@@ -59,8 +57,17 @@ class VisionEncoderDecoder : public torch::nn::Module {
                            Gpt2Cache* cache = nullptr);
   at::Tensor lm_head(const at::Tensor& hidden);
 
+  // Training and running, for encoder and decoder alike; VisionEncoder and Gpt2 say what each does. They are not part
+  // of the saved configuration.
+  void set_gradient_checkpointing(bool on);
+  void set_drop_path_rate(double encoder_rate, double decoder_rate);
+  void set_attn_implementation(std::string_view name);
+  // Pictures of another size from now on: the position table is interpolated to it once, as transformers does when a
+  // picture is larger. Before an optimizer is made, because the table changes its shape.
+  void set_image_size(int image_size);
+
   const VisionEncoderDecoderConfig& config() const { return config_; }
-  Vit& encoder() { return *encoder_; }
+  VisionEncoder& encoder() { return *encoder_; }
   Gpt2& decoder() { return *decoder_; }
 
   // Parameters and buffers under Hugging Face's names, sharing the model's memory. The tied lm_head is left out, as
@@ -73,12 +80,12 @@ class VisionEncoderDecoder : public torch::nn::Module {
 
  private:
   VisionEncoderDecoderConfig config_;
-  std::shared_ptr<Vit> encoder_;
+  std::shared_ptr<VisionEncoder> encoder_;
   std::shared_ptr<Gpt2> decoder_;
   Linear enc_to_dec_proj_{nullptr};  // empty where the widths are equal
 };
 
-// A model with fresh weights, drawn as transformers does: normal of deviation initializer_range, residual projections
+// A model with fresh weights, drawn as transformers does: normal of the family's deviation, residual projections
 // of the decoder scaled by 1/sqrt(2 * n_layer), biases 0, layer normalisation 1. They depend on `seed` only.
 std::shared_ptr<VisionEncoderDecoder> create_model(const VisionEncoderDecoderConfig& config, std::uint64_t seed);
 

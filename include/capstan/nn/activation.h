@@ -6,9 +6,10 @@
 
 namespace capstan {
 
-enum class Activation { kGelu, kGeluNew, kRelu, kSilu };
+enum class Activation { kGelu, kGeluNew, kRelu, kSilu, kTanh };
 
-// "gelu" (exact), "gelu_new" (tanh approximation), "relu" or "silu". UnsupportedError otherwise.
+// "gelu" (exact), "gelu_new" or "gelu_pytorch_tanh" (both the tanh approximation), "relu", "silu" or "tanh".
+// UnsupportedError otherwise.
 Activation parse_activation(std::string_view name);
 
 at::Tensor activate(const at::Tensor& x, Activation activation);

@@ -1,30 +1,25 @@
 // Linear layers in the two weight layouts that published models use.
 #pragma once
 #include <ATen/core/Tensor.h>
-#include <torch/nn/module.h>
 #include <torch/nn/pimpl.h>
+
+#include "capstan/nn/lora.h"
 
 namespace capstan {
 
 // y = x W^T + b with W [out, in]. Starts as zeros: fresh values and loaded ones come from outside.
-class LinearImpl : public torch::nn::Module {
+class LinearImpl : public LoraLayer {
  public:
   LinearImpl(std::int64_t in_features, std::int64_t out_features, bool with_bias = true);
   at::Tensor forward(const at::Tensor& x) const;  // [..., in] -> [..., out]
-
-  at::Tensor weight;
-  at::Tensor bias;  // undefined without bias
 };
 TORCH_MODULE(Linear);
 
 // y = x W + b with W [in, out], the layout of GPT-2's weights. Starts as zeros.
-class TransposedLinearImpl : public torch::nn::Module {
+class TransposedLinearImpl : public LoraLayer {
  public:
   TransposedLinearImpl(std::int64_t in_features, std::int64_t out_features);
   at::Tensor forward(const at::Tensor& x) const;  // [..., in] -> [..., out]
-
-  at::Tensor weight;
-  at::Tensor bias;
 };
 TORCH_MODULE(TransposedLinear);
 

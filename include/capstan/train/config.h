@@ -25,6 +25,9 @@ struct TrainerConfig {
   double adam_epsilon = 1e-8;
   double max_grad_norm = 1;
   bool bf16 = false;
+  bool gradient_checkpointing = false;
+  std::vector<std::string> freeze;
+  std::vector<std::string> unfreeze;
   double label_smoothing_factor = 0;
   std::int64_t max_tokens = 64;
   std::string captions = "all";
@@ -63,6 +66,12 @@ struct TrainerConfig {
     v("adam_epsilon", adam_epsilon, "Added to AdamW's denominator.", at_least(0));
     v("max_grad_norm", max_grad_norm, "Gradients are scaled down to this total norm; 0 leaves them.", at_least(0));
     v("bf16", bf16, "Compute in bfloat16 where it is safe; weights and optimizer stay float32.");
+    v("gradient_checkpointing", gradient_checkpointing,
+      "Keep only the input of each block and compute the block again for the gradients: less memory, more time.");
+    v("freeze", freeze,
+      "Parameters that are not trained: a name and all below it (encoder), a pattern with * and ? for the whole name "
+      "(decoder.*.ln_?.*), or regex: and a regular expression.");
+    v("unfreeze", unfreeze, "Exceptions, in the same form; with lora, what is trained besides the adapter.");
     v("label_smoothing_factor", label_smoothing_factor, "Share of the target spread over the whole vocabulary.",
       between(0, 1));
     v("max_tokens", max_tokens, "Longer captions are cut to this many tokens; the end token comes on top.",

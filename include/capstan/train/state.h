@@ -37,6 +37,7 @@ struct RunIdentity {
   std::string model;             // digest of parameter names and shapes
   std::string data;              // digest of picture names and captions
   std::int64_t num_samples = 0;  // in an epoch
+  std::string adapter;           // digest of a LoRA adapter's shape and of the weights under it; empty without one
 };
 RunIdentity run_identity(const VisionEncoderDecoder& model, const Cache& cache, std::int64_t num_samples);
 

@@ -19,6 +19,7 @@
 #include "capstan/data/sampler.h"
 #include "capstan/generate/options.h"
 #include "capstan/image/processor.h"
+#include "capstan/models/adapters.h"
 #include "capstan/models/vision_encoder_decoder.h"
 #include "capstan/text/tokenizer.h"
 #include "capstan/train/config.h"
@@ -37,6 +38,8 @@ struct TrainingParts {
   ImageProcessor processor;
   GenerationConfig generation;
   c10::Device device = c10::kCPU;
+  std::optional<LoraConfig> lora;  // of the adapter that the model has
+  std::string base_model;          // what its files say about the model it belongs to
 };
 
 struct TrainResult {
@@ -51,8 +54,9 @@ struct TrainResult {
 
 class Trainer {
  public:
-  // Moves the model to the device and seeds torch's generators. ConfigError or DataError when the parts do not fit
-  // together: no captions, pictures of another size than the encoder takes, captions longer than the decoder takes.
+  // Freezes what the configuration says, moves the model to the device and seeds torch's generators. ConfigError or
+  // DataError when the parts do not fit together: no captions, pictures of another size than the encoder takes,
+  // captions longer than the decoder takes.
   Trainer(TrainerConfig config, TrainingParts parts);
 
   // `resume`: "auto" goes on from the newest whole checkpoint where there is one; "never" refuses a run that has
@@ -69,6 +73,7 @@ class Trainer {
   void evaluate_now(RunDir& directory);
   void save(RunDir& directory);
   void load(const std::filesystem::path& checkpoint);
+  void load_weights(const std::filesystem::path& checkpoint);
   void check_parts() const;
   std::unique_ptr<Loader> make_loader() const;
   // Places that will ask all processes once there is more than one.

@@ -26,9 +26,9 @@ tags:
 ---
 # Image captioner
 
-A ViT encoder of {encoder_layers} layers (width {encoder_width}, pictures of {size} x {size} pixels, patches of
-{patch} x {patch}) and a GPT-2 decoder of {decoder_layers} layers (width {decoder_width}, {vocabulary} tokens) with
-cross-attention: {parameters} parameters, stored as float32. Written by Capstan {version}.
+A vision encoder ({encoder}) of {encoder_layers} layers (width {encoder_width}, pictures of {size} x {size} pixels,
+patches of {patch} x {patch}) and a GPT-2 decoder of {decoder_layers} layers (width {decoder_width}, {vocabulary}
+tokens) with cross-attention: {parameters} parameters, stored as float32. Written by Capstan {version}.
 
 ```python
 from PIL import Image
@@ -54,7 +54,8 @@ std::string model_card(Captioner& captioner) {
   const VisionEncoderDecoderConfig& config = captioner.model().config();
   std::int64_t parameters = 0;
   for (const auto& [name, tensor] : captioner.model().state()) parameters += tensor.numel();
-  return fmt::format(fmt::runtime(kCardText), fmt::arg("encoder_layers", config.encoder.num_hidden_layers),
+  return fmt::format(fmt::runtime(kCardText), fmt::arg("encoder", config.encoder.model_type),
+                     fmt::arg("encoder_layers", config.encoder.num_hidden_layers),
                      fmt::arg("encoder_width", config.encoder.hidden_size), fmt::arg("size", config.encoder.image_size),
                      fmt::arg("patch", config.encoder.patch_size), fmt::arg("decoder_layers", config.decoder.n_layer),
                      fmt::arg("decoder_width", config.decoder.n_embd),

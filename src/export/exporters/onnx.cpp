@@ -2,6 +2,7 @@
 #include "capstan/core/error.h"
 #include "export/folder.h"
 #include "export/onnx/models.h"
+#include "export/supported.h"
 
 namespace capstan {
 namespace {
@@ -15,6 +16,7 @@ onnx::CrossAttention parse_cross_attention(const std::string& name) {
 std::vector<ExportedFile> run(Captioner& captioner, const ExportOptions& options) {
   const onnx::CrossAttention cross_attention = parse_cross_attention(options.cross_attention);
   const VisionEncoderDecoderConfig& config = captioner.model().config();
+  require_emitter(config, "ONNX");
   const TensorMap state = captioner.model().state();
   std::vector<ExportedFile> files = write_settings(captioner, options.output);
   std::filesystem::create_directories(options.output / "onnx");

@@ -9,6 +9,7 @@
 #include "capstan/generate/decode.h"
 #include "export/folder.h"
 #include "export/parity.h"
+#include "export/supported.h"
 #include "export/torchscript/models.h"
 
 namespace capstan {
@@ -18,6 +19,7 @@ constexpr const char* kFile = "torchscript/model.pt";
 constexpr double kTolerance = 1e-4;
 
 std::vector<ExportedFile> run(Captioner& captioner, const ExportOptions& options) {
+  require_emitter(captioner.model().config(), "TorchScript");
   std::vector<ExportedFile> files = write_settings(captioner, options.output);
   std::filesystem::create_directories((options.output / kFile).parent_path());
   torchscript::build_captioner(captioner.model(), captioner.generation()).save((options.output / kFile).string());

@@ -5,13 +5,13 @@
 #include "capstan/checkpoint/safetensors.h"
 #include "capstan/export/onnx_graph.h"
 #include "capstan/models/gpt2.h"
-#include "capstan/models/vit.h"
+#include "capstan/models/vision.h"
 
 namespace capstan::onnx {
 
 // encoder_model.onnx: pixel_values [batch_size, C, H, W] -> last_hidden_state [batch_size, S, D]. Parameters start with
 // "encoder."; where `state` has "enc_to_dec_proj", D is the decoder's width.
-Graph vit_encoder(const VitConfig& config, const TensorMap& state);
+Graph vit_encoder(const VisionConfig& config, const TensorMap& state);
 
 // How the decoder looks at the picture.
 enum class CrossAttention {

@@ -13,7 +13,7 @@ namespace {
 
 // Non-overlapping patches are a reshape, so the convolution becomes one matrix product: as exact, and int8 kernels
 // for it exist everywhere.
-Value embed_patches(Weights& weights, const VitConfig& config, const Value& pixel_values) {
+Value embed_patches(Weights& weights, const VisionConfig& config, const Value& pixel_values) {
   Graph& graph = weights.graph();
   const std::int64_t channels = config.num_channels, patch = config.patch_size, grid = config.image_size / patch;
   const Value cells = reshape(graph, pixel_values, {0, channels, grid, patch, grid, patch});
@@ -25,7 +25,7 @@ Value embed_patches(Weights& weights, const VitConfig& config, const Value& pixe
 }
 
 // The class token in front, positions added.
-Value embed(Weights& weights, const VitConfig& config, const Value& pixel_values) {
+Value embed(Weights& weights, const VisionConfig& config, const Value& pixel_values) {
   Graph& graph = weights.graph();
   const Value patches = embed_patches(weights, config, pixel_values);
   const std::int64_t width = config.hidden_size;
@@ -40,7 +40,7 @@ Value split_heads(Graph& graph, const Value& x, std::int64_t num_heads, bool key
   return transpose(graph, heads, keys ? std::vector<std::int64_t>{0, 2, 3, 1} : std::vector<std::int64_t>{0, 2, 1, 3});
 }
 
-Value attend(Weights& weights, const VitConfig& config, const Value& x, const std::string& layer) {
+Value attend(Weights& weights, const VisionConfig& config, const Value& x, const std::string& layer) {
   Graph& graph = weights.graph();
   const std::int64_t num_heads = config.num_attention_heads;
   const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config.hidden_size / num_heads)));
@@ -52,7 +52,7 @@ Value attend(Weights& weights, const VitConfig& config, const Value& x, const st
   return weights.linear(reshape(graph, mixed, {0, 0, config.hidden_size}), layer + ".output.dense");
 }
 
-Value block(Weights& weights, const VitConfig& config, const Value& x, int index) {
+Value block(Weights& weights, const VisionConfig& config, const Value& x, int index) {
   Graph& graph = weights.graph();
   const std::string layer = fmt::format("encoder.layer.{}", index);
   graph.set_scope("/" + layer + "/attention");
@@ -66,7 +66,7 @@ Value block(Weights& weights, const VitConfig& config, const Value& x, int index
 
 }  // namespace
 
-Graph vit_encoder(const VitConfig& config, const TensorMap& state) {
+Graph vit_encoder(const VisionConfig& config, const TensorMap& state) {
   Graph graph("encoder_model");
   Weights weights(graph, state, "encoder.");
   const Value pixel_values = graph.input("pixel_values", Type::kFloat,

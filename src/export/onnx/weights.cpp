@@ -58,14 +58,16 @@ Value activation(Graph& graph, const std::string& name, const Value& x) {
     const Value gate = add(graph, unary(graph, "Erf", div(graph, x, root_two)), graph.scalar(1.0f));
     return mul(graph, mul(graph, x, gate), graph.scalar(0.5f));
   }
-  if (name == "gelu_new") {
+  if (name == "tanh") return unary(graph, "Tanh", x);
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh") {
     // sqrt(2 / pi) (x + 0.044715 x^3), in the order that onnxruntime recognises and fuses.
     const Value cubic = mul(graph, pow(graph, x, graph.scalar(3.0f)), graph.scalar(0.044715f));
     const Value inner = mul(graph, add(graph, x, cubic), graph.scalar(0.7978845608028654f));
     const Value gate = add(graph, unary(graph, "Tanh", inner), graph.scalar(1.0f));
     return mul(graph, mul(graph, x, graph.scalar(0.5f)), gate);
   }
-  throw UnsupportedError("ONNX export: activation '" + name + "' is not known; known: gelu, gelu_new, relu, silu");
+  throw UnsupportedError("ONNX export: activation '" + name +
+                         "' is not known; known: gelu, gelu_new, gelu_pytorch_tanh, relu, silu, tanh");
 }
 
 }  // namespace capstan::onnx

@@ -9,7 +9,7 @@
 namespace capstan::torchscript {
 
 // On the module `encoder`: forward(pixel_values [B, C, H, W]) -> [B, S, D].
-void define_vit(const torch::jit::Module& root, const VitConfig& config, bool has_qkv_bias);
+void define_vit(const torch::jit::Module& root, const VisionConfig& config, bool has_qkv_bias);
 
 // On the module `decoder`:
 //   look(encoder_hidden [B, S, D]) -> keys and values of the picture, two tensors [B, N, S, K] per layer

@@ -65,11 +65,12 @@ void define(torch::jit::Module module, std::string source, const Values& values)
 
 std::string activation(const std::string& name, const std::string& x) {
   if (name == "gelu") return "torch.gelu(" + x + ")";
-  if (name == "gelu_new") return "torch.gelu(" + x + ", approximate=\"tanh\")";
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh") return "torch.gelu(" + x + ", approximate=\"tanh\")";
   if (name == "relu") return "torch.relu(" + x + ")";
   if (name == "silu") return "torch.silu(" + x + ")";
+  if (name == "tanh") return "torch.tanh(" + x + ")";
   throw UnsupportedError("TorchScript export: activation '" + name +
-                         "' is not known; known: gelu, gelu_new, relu, silu");
+                         "' is not known; known: gelu, gelu_new, gelu_pytorch_tanh, relu, silu, tanh");
 }
 
 }  // namespace capstan::torchscript

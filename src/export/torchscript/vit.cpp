@@ -36,7 +36,7 @@ $layers    return torch.layer_norm(x, [$width], self.layernorm.weight, self.laye
 
 }  // namespace
 
-void define_vit(const torch::jit::Module& root, const VitConfig& config, bool has_qkv_bias) {
+void define_vit(const torch::jit::Module& root, const VisionConfig& config, bool has_qkv_bias) {
   const auto bias = [&](const char* name) {
     return has_qkv_bias ? fmt::format("self.attention.attention.{}.bias", name) : std::string("None");
   };

@@ -54,7 +54,9 @@ class AdamW final : public Optimizer {
     for (const auto& [name, tensor] : tensors)
       if (!own.contains(name)) problems.push_back(name + " belongs to no parameter of the model");
     if (problems.size() > 5) problems.resize(5);
-    if (!problems.empty()) throw CheckpointError("optimizer state does not fit the model: " + join(problems, "; "));
+    if (!problems.empty())
+      throw CheckpointError("optimizer state does not fit the model: " + join(problems, "; ") +
+                            ". Was another part of the model frozen then?");
     for (const auto& [name, tensor] : own) tensor.copy_(tensors.at(name));
   }
 

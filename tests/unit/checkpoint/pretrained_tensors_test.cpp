@@ -7,6 +7,7 @@
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
 #include "support/catch.h"
+#include "support/torch_archive.h"
 
 namespace {
 
@@ -62,8 +63,19 @@ TEST_CASE("a folder without weights says what it needs", "[checkpoint][pretraine
   CHECK_THROWS_WITH(read_pretrained_tensors(folder.path()),
                     ContainsSubstring("has neither model.safetensors nor model.safetensors.index.json"));
   CHECK_THROWS_WITH(read_pretrained_tensors(folder.path() / "absent"), ContainsSubstring("no such folder"));
-  std::ofstream(folder.path() / "pytorch_model.bin") << "pickle";
-  CHECK_THROWS_WITH(read_pretrained_tensors(folder.path()), ContainsSubstring("has only pytorch_model.bin") &&
-                                                                ContainsSubstring("python -c") &&
-                                                                ContainsSubstring("weights_only=True"));
+}
+
+TEST_CASE("files of torch.save are read where there is no safetensors file", "[checkpoint][pretrained]") {
+  const TempDir folder;
+  const auto write = [&](const char* name, const TensorMap& tensors) {
+    std::ofstream(folder.path() / name, std::ios::binary) << testing::torch_file(tensors);
+  };
+  write("one.bin", {{"a", at::ones({2})}});
+  write("two.bin", {{"b", at::full({3}, 2)}});
+  std::ofstream(folder.path() / "pytorch_model.bin.index.json") << R"({"weight_map":{"a":"one.bin","b":"two.bin"}})";
+  CHECK(read_pretrained_tensors(folder.path()).at("b").sum().item<int>() == 6);
+  write("pytorch_model.bin", {{"c", at::ones({4})}});
+  CHECK(read_pretrained_tensors(folder.path()).contains("c"));
+  write_safetensors(folder.path() / "model.safetensors", {{"d", at::ones({1})}});
+  CHECK(read_pretrained_tensors(folder.path()).contains("d"));
 }

@@ -89,6 +89,15 @@ TEST_CASE("writing the same tensors gives the same file, data aligned to eight b
   CHECK(header_bytes % 8 == 0);
 }
 
+TEST_CASE("floating-point tensors can be written in another type, whole numbers stay", "[checkpoint][safetensors]") {
+  const TempDir folder;
+  const at::Tensor values = at::randn({7});
+  write_safetensors(folder.path() / "m", {{"w", values}, {"n", at::arange(3)}}, {}, at::kBFloat16);
+  const TensorMap back = read_safetensors(folder.path() / "m");
+  CHECK(at::equal(back.at("w"), values.to(at::kBFloat16)));
+  CHECK(at::equal(back.at("n"), at::arange(3)));
+}
+
 TEST_CASE("a transposed tensor is written in its own order", "[checkpoint][safetensors]") {
   const TempDir folder;
   const at::Tensor tensor = at::arange(6, at::kFloat).view({2, 3}).t();

@@ -1,4 +1,4 @@
-// Greedy search against the plainest loop there is: the whole text through the model for every token.
+// Searches against the plainest loop there is: the whole text through the model for every token.
 #include "capstan/generate/decode.h"
 
 #include "support/test_pch.h"

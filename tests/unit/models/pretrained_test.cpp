@@ -3,15 +3,19 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "capstan/core/device.h"
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
 #include "capstan/core/json.h"
 #include "capstan/models/inspect.h"
 #include "capstan/models/registry.h"
 #include "support/catch.h"
+#include "support/torch_archive.h"
 #include "unit/models/tiny_model.h"
 
 using namespace capstan;
@@ -124,19 +128,118 @@ TEST_CASE("load_state without a report is strict and copies nothing on an error"
   CHECK_FALSE(at::equal(model->state().at("encoder.layernorm.bias"), before));
 }
 
+TEST_CASE("weights in the model's type stay in the file's mapping, others are converted", "[models][pretrained]") {
+  const TempDir folder;
+  const auto model = tiny_random_model();
+  const fs::path file = folder.path() / "model.safetensors";
+  save_pretrained(*model, folder.path());
+  const std::string before = read_file(file);
+  const auto same = load_pretrained(folder.path());
+  // Not one allocation of torch's: those begin at multiples of 64 bytes.
+  CHECK(std::ranges::any_of(same->state(), [](const auto& item) {
+    return reinterpret_cast<std::uintptr_t>(item.second.const_data_ptr()) % 64 != 0;
+  }));
+  {
+    const at::NoGradGuard no_grad;
+    for (at::Tensor& parameter : same->parameters()) parameter.add_(1);
+  }
+  CHECK(read_file(file) == before);
+
+  for (const at::ScalarType stored : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    save_pretrained(*model, folder.path(), stored);
+    CHECK(read_json(folder.path() / "config.json")["torch_dtype"] == dtype_name(stored));
+    for (const at::ScalarType wanted : {at::kFloat, at::kBFloat16, at::kHalf}) {
+      const TensorMap state = load_pretrained(folder.path(), {.dtype = wanted})->state();
+      for (const auto& [name, tensor] : model->state()) {
+        CHECK(state.at(name).scalar_type() == wanted);
+        CHECK(at::equal(state.at(name), tensor.to(stored).to(wanted)));
+      }
+    }
+    const LoadOptions as_stored{.dtype = std::nullopt};
+    CHECK(load_pretrained(folder.path(), as_stored)->parameters().front().scalar_type() == stored);
+  }
+}
+
+TEST_CASE("what does not fit starts fresh only where that is asked for", "[models][pretrained]") {
+  const TempDir folder;
+  const auto model = tiny_random_model();
+  save_pretrained(*model, folder.path());
+  TensorMap tensors = model->state();
+  tensors["decoder.transformer.wpe.weight"] = at::zeros({7, 12});
+  tensors.erase("decoder.transformer.ln_f.weight");
+  tensors["extra"] = at::zeros({1});
+  write_safetensors(folder.path() / "model.safetensors", tensors);
+  CHECK_THROWS_WITH(load_pretrained(folder.path()),
+                    ContainsSubstring("1 weights have another shape than config.json says: "
+                                      "decoder.transformer.wpe.weight (file [7, 12], model [12, 12])") &&
+                        ContainsSubstring("ignore_mismatched_sizes"));
+  CHECK_THROWS_WITH(load_pretrained(folder.path(), {.ignore_mismatched_sizes = true}),
+                    ContainsSubstring("1 weights are missing: decoder.transformer.ln_f.weight"));
+  LoadReport report;
+  const auto loaded =
+      load_pretrained(folder.path(), {.initialize_missing = true, .ignore_mismatched_sizes = true, .seed = 3}, &report);
+  CHECK(report.newly_initialized == std::vector<std::string>{"decoder.transformer.ln_f.weight"});
+  CHECK(report.unexpected == std::vector<std::string>{"extra"});
+  REQUIRE(report.mismatched.size() == 1);
+  CHECK(report.mismatched[0].file_shape == std::vector<std::int64_t>{7, 12});
+  CHECK(report.mismatched[0].model_shape == std::vector<std::int64_t>{12, 12});
+  const std::string text = report_text(report);
+  CHECK_THAT(text, ContainsSubstring("1 weights have another shape in the file and start fresh") &&
+                       ContainsSubstring("1 weights have no use in this model: extra"));
+  const TensorMap state = loaded->state();
+  CHECK(at::equal(state.at("decoder.transformer.ln_f.weight"), at::ones({12})));
+  CHECK(state.at("decoder.transformer.wpe.weight").std().item<double>() > 0.01);
+  CHECK(at::equal(state.at("decoder.transformer.wte.weight"), tensors.at("decoder.transformer.wte.weight")));
+  const LoadReport checked = check_pretrained(folder.path());
+  CHECK(checked.mismatched.size() == 1);
+  CHECK(checked.newly_initialized == report.newly_initialized);
+}
+
+TEST_CASE("a file of torch.save opens like a safetensors file, shared storages become separate weights",
+          "[models][pretrained]") {
+  const TempDir folder;
+  const auto model = tiny_random_model();
+  save_pretrained(*model, folder.path());
+  fs::remove(folder.path() / "model.safetensors");
+  TensorMap tensors = model->state();
+  const std::string query = "encoder.encoder.layer.0.attention.attention.query.weight";
+  const std::string key = "encoder.encoder.layer.0.attention.attention.key.weight";
+  tensors[key] = tensors.at(query);
+  std::ofstream(folder.path() / "pytorch_model.bin", std::ios::binary) << torch_file(tensors);
+  const auto back = load_pretrained(folder.path());
+  const TensorMap state = back->state();
+  for (const auto& [name, tensor] : tensors) CHECK(at::equal(tensor, state.at(name)));
+  state.at(query).zero_();
+  CHECK(at::equal(state.at(key), tensors.at(key)));
+}
+
+TEST_CASE("a configuration that asks for more than the file holds takes no memory", "[models][pretrained]") {
+  const auto complain = [](int width, int inner, int blocks) {
+    return complaint([&](json& config) {
+      config["encoder"]["hidden_size"] = width;
+      config["encoder"].erase("pooler_output_size");
+      config["encoder"]["intermediate_size"] = inner;
+      config["encoder"]["num_hidden_layers"] = blocks;
+    });
+  };
+  // 275 terabytes, and 2 gigabytes in each of the first two blocks.
+  CHECK_THAT(complain(65536, 262144, 1000), ContainsSubstring("the weights hold 13324 numbers; config.json asks for"));
+  CHECK_THAT(complain(2048, 262144, 2), ContainsSubstring("have another shape than config.json says"));
+}
+
 TEST_CASE("options that would change the numbers are refused by their key", "[models][pretrained]") {
   const auto with = [](const char* part, const char* key, const json& value) {
     return complaint([&](json& config) { config[part][key] = value; });
   };
-  CHECK_THAT(with("decoder", "scale_attn_by_inverse_layer_idx", true),
-             ContainsSubstring("decoder: scale_attn_by_inverse_layer_idx is true; this version computes only false"));
-  CHECK_THAT(with("decoder", "reorder_and_upcast_attn", true), ContainsSubstring("reorder_and_upcast_attn is true"));
-  CHECK_THAT(with("decoder", "scale_attn_weights", false), ContainsSubstring("scale_attn_weights is false"));
+  CHECK_THAT(with("decoder", "cross_attention_hidden_size", 16),
+             ContainsSubstring("decoder: cross_attention_hidden_size is 16; this version computes only null"));
   CHECK_THAT(with("decoder", "activation_function", "quick_gelu"),
              ContainsSubstring("activation_function is \"quick_gelu\"; this version computes gelu_new"));
   CHECK_THAT(with("decoder", "model_type", "bart"), ContainsSubstring("model_type is \"bart\"; expected \"gpt2\""));
   CHECK_THAT(with("decoder", "add_cross_attention", false), ContainsSubstring("add_cross_attention is false"));
   CHECK_THAT(with("encoder", "hidden_act", "gelu_fast"), ContainsSubstring("hidden_act is \"gelu_fast\""));
+  CHECK_THAT(with("encoder", "model_type", "swin"),
+             ContainsSubstring(R"(model_type is "swin"; this version knows "deit", "siglip_vision_model", "vit".)"));
   CHECK_THAT(with("encoder", "image_size", {16, 32}), ContainsSubstring("image_size is [16,32]"));
   CHECK(with("encoder", "image_size", {16, 16}) == "no error");
   CHECK_THAT(with("encoder", "pooler_output_size", 7), ContainsSubstring("pooler_output_size is 7"));
@@ -156,7 +259,7 @@ TEST_CASE("wrong values in config.json are named with what was expected", "[mode
   CHECK_THAT(with("decoder", "attn_pdrop", 1.5), ContainsSubstring("attn_pdrop is 1.5"));
   CHECK_THAT(with("encoder", "qkv_bias", 1), ContainsSubstring("qkv_bias is 1; expected true or false"));
   CHECK_THAT(with("encoder", "layer_norm_eps", 0), ContainsSubstring("layer_norm_eps is 0; expected above 0"));
-  CHECK_THAT(with("encoder", "patch_size", 5), ContainsSubstring("image_size 16 is not a multiple of patch_size 5"));
+  CHECK_THAT(with("encoder", "patch_size", 17), ContainsSubstring("image_size 16 is smaller than patch_size 17"));
   CHECK_THAT(complaint([](json& config) { config["pad_token_id"] = 40; }),
              ContainsSubstring("pad_token_id 40 is not in the vocabulary of 40 tokens"));
   CHECK_THAT(complaint([](json& config) { config["pad_token_id"] = "x"; }),
@@ -208,6 +311,44 @@ TEST_CASE("a model folder is described by its parameters", "[models][inspect]") 
   CHECK_THROWS_AS(describe_model(folder.path() / "absent"), CheckpointError);
 }
 
+TEST_CASE("the cost of a model is counted from its shape", "[models][inspect]") {
+  const auto config = tiny_model_config();  // 4 patches of 3 * 8 * 8 values, 5 tokens
+  const EncoderCost encoder = encoder_cost(config.encoder);
+  CHECK(encoder.tokens == 5);
+  // Patches, then two blocks: projections, attention, feed-forward.
+  CHECK(encoder.flops == 2 * 4 * 192 * 16 + 2 * (2 * 5 * 16 * 16 * 4 + 2 * 2 * 5 * 5 * 16 + 2 * 2 * 5 * 16 * 24));
+  const DecoderCost decoder = decoder_cost(config.decoder, 5);
+  CHECK(decoder.token_flops == 2 * (2 * 12 * 12 * 4 + 2 * 2 * 12 * 48 + 2 * 12 * 12 * 2 + 2 * 2 * 5 * 12));
+  CHECK(decoder.flops_per_position == 2 * 2 * 2 * 12);
+  CHECK(decoder.head_flops == 2 * 12 * 40);
+  CHECK(decoder.cross_flops == 2 * 2 * 2 * 5 * 12 * 12);
+  CHECK(decoder.cache_values == 2 * 2 * 12 * 12);
+  CHECK(decoder.cross_cache_values == 2 * 2 * 5 * 12);
+  CHECK(projection_flops(config.encoder, config.decoder) == 2 * 5 * 16 * 12);
+  const DecoderCost blind = decoder_cost(config.decoder, 0);
+  CHECK(blind.token_flops == 2 * (2 * 12 * 12 * 4 + 2 * 2 * 12 * 48));
+  CHECK(blind.cross_flops == 0);
+}
+
+TEST_CASE("a description says what does not fit and what cannot be opened", "[models][inspect]") {
+  const TempDir folder;
+  const auto model = tiny_random_model();
+  save_pretrained(*model, folder.path());
+  CHECK_THAT(describe_model(folder.path()), ContainsSubstring("the weights fit config.json") &&
+                                                ContainsSubstring("encoder, per picture of 5 tokens") &&
+                                                ContainsSubstring("KV cache of one text of 12 tokens"));
+  json config = read_json(folder.path() / "config.json");
+  config["decoder"]["n_positions"] = 14;
+  write_file_atomic(folder.path() / "config.json", config.dump());
+  CHECK_THAT(describe_model(folder.path()),
+             ContainsSubstring("mismatched  decoder.transformer.wpe.weight (file [12,12], model [14,12])"));
+  config["decoder"]["n_positions"] = "many";
+  write_file_atomic(folder.path() / "config.json", config.dump());
+  CHECK_THAT(describe_model(folder.path()),
+             ContainsSubstring("not opened by this version") && ContainsSubstring("n_positions is \"many\""));
+}
+
 TEST_CASE("the architectures are listed", "[models][registry]") {
-  CHECK(models().names() == std::vector<std::string>{"gpt2", "vision-encoder-decoder", "vit"});
+  CHECK(models().names() ==
+        std::vector<std::string>{"deit", "gpt2", "siglip_vision_model", "vision-encoder-decoder", "vit"});
 }

@@ -36,8 +36,8 @@ inline std::shared_ptr<VisionEncoderDecoder> tiny_random_model(
   return model;
 }
 
-inline at::Tensor tiny_pictures(std::int64_t count) {
-  const at::Tensor pictures = at::zeros({count, 3, 16, 16});
+inline at::Tensor tiny_pictures(std::int64_t count, std::int64_t height = 16, std::int64_t width = 16) {
+  const at::Tensor pictures = at::zeros({count, 3, height, width});
   init_normal(pictures, 1, 5, "pictures");
   return pictures;
 }

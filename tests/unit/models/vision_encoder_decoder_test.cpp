@@ -128,11 +128,11 @@ TEST_CASE("inputs that do not fit are refused with the sizes", "[models][vision_
 TEST_CASE("a model that cannot be built says everything that is wrong", "[models][vision_encoder_decoder]") {
   auto config = tiny_model_config();
   config.encoder.num_attention_heads = 3;
-  config.encoder.patch_size = 7;
+  config.encoder.patch_size = 17;
   config.decoder.n_head = 5;
   config.pad_token_id = 40;
   CHECK_THROWS_WITH(VisionEncoderDecoder(config), ContainsSubstring("hidden_size 16 is not a multiple") &&
-                                                      ContainsSubstring("image_size 16 is not a multiple") &&
+                                                      ContainsSubstring("image_size 16 is smaller than") &&
                                                       ContainsSubstring("n_embd 12 is not a multiple") &&
                                                       ContainsSubstring("pad_token_id 40 is not in the vocabulary"));
 }

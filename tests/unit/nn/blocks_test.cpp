@@ -26,8 +26,8 @@ TEST_CASE("the two linear layouts compute the same function", "[nn][linear]") {
 }
 
 TEST_CASE("activations have their published values", "[nn][activation]") {
-  // Computed with Python's math: x (1 + erf(x / sqrt 2)) / 2, its tanh approximation, max(x, 0) and x / (1 + exp(-x))
-  // at -1.5 and 0.5.
+  // Computed with Python's math: x (1 + erf(x / sqrt 2)) / 2, its tanh approximation, max(x, 0), x / (1 + exp(-x))
+  // and tanh(x) at -1.5 and 0.5.
   const at::Tensor x = at::tensor({-1.5, 0.5}, at::kDouble);
   const auto check = [&](const char* name, double first, double second) {
     const at::Tensor y = activate(x, parse_activation(name));
@@ -36,8 +36,10 @@ TEST_CASE("activations have their published values", "[nn][activation]") {
   };
   check("gelu", -0.1002108019, 0.3457312307);
   check("gelu_new", -0.1004284230, 0.3457140098);
+  check("gelu_pytorch_tanh", -0.1004284230, 0.3457140098);
   check("relu", 0, 0.5);
   check("silu", -0.2736382856, 0.3112296656);
+  check("tanh", -0.9051482536, 0.4621171573);
   CHECK_THROWS_AS(parse_activation("mish"), UnsupportedError);
   CHECK_THROWS_WITH(parse_activation("mish"), ContainsSubstring("unknown activation 'mish'; known: gelu"));
 }

@@ -120,4 +120,12 @@ TEST_CASE("biases and normalisation layers are left out of weight decay", "[trai
   CHECK(without.contains("encoder.encoder.layer.0.layernorm_before.weight"));
   CHECK(without.contains("encoder.layernorm.weight"));
   CHECK(without.contains("decoder.transformer.h.0.mlp.c_fc.bias"));
+
+  auto config = testing::tiny_model_config();
+  config.encoder.model_type = "siglip_vision_model";
+  const VisionEncoderDecoder siglip(config);
+  for (const auto& parameter : trainable_parameters(siglip)) {
+    INFO(parameter.name);
+    if (parameter.name.find("norm") != std::string::npos) CHECK_FALSE(parameter.decay);
+  }
 }

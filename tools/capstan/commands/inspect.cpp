@@ -11,6 +11,7 @@ namespace {
 
 struct InspectCommandOptions {
   bool verify = false;
+  bool json = false;
   std::string sheet;
   std::string split;
   std::int64_t samples = 24;
@@ -19,6 +20,7 @@ struct InspectCommandOptions {
   template <class Visitor>
   void fields(Visitor& v) {
     v("verify", verify, "Also recompute the checksums of a cache or checkpoint.");
+    v("json", json, "Print a model's parameters, memory and cost as JSON.");
     v("sheet", sheet, "Write a contact sheet of a cache, pictures with captions, to this .png or .html file.");
     v("split", split, "Split that the sheet shows; empty means the first.");
     v("samples", samples, "Pictures on the sheet.", between(1, 10000));
@@ -29,7 +31,7 @@ struct InspectCommandOptions {
 int run(const Arguments& arguments) {
   const auto options = load_options<InspectCommandOptions>(arguments.overrides);
   const std::string& path = arguments.paths.front();
-  std::cout << app::inspect(path);
+  std::cout << (options.json ? app::inspect_json(path) : app::inspect(path));
   if (!options.sheet.empty()) {
     write_contact_sheet(
         path, {.file = options.sheet, .split = options.split, .samples = options.samples, .seed = options.seed});
