@@ -67,7 +67,7 @@ std::optional<Names> names_of(const VisionConfig& config) {
 }
 
 // Pictures of one pass; more are cut into several, which bounds the memory.
-constexpr std::int64_t kPictures = 8;
+constexpr std::int64_t kPictures = 4;
 // Bytes of rows that stay in a core's cache while all columns go by.
 constexpr std::int64_t kCachedRows = 1 << 20;
 

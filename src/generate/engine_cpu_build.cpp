@@ -194,14 +194,24 @@ void CpuEngine::pack_heads(CpuPicture& picture, std::int64_t layer, const float*
   const std::int64_t keys = number * head_size_ * picture.num_padded;
   const std::int64_t values =
       config_.n_layer * config_.n_head * head_size_ * picture.num_padded + number * picture.num_keys * head_padded_;
+  // Keys are turned in blocks of 16 tokens and 16 numbers, which lie in the first cache.
+  constexpr std::int64_t kBlock = 16;
   const auto pack = [&](auto* to, auto convert) {
-    for (std::int64_t s = 0; s < picture.num_keys; ++s) {
-      const float* key = kv + s * 2 * width_ + head * head_size_;
-      for (std::int64_t d = 0; d < head_size_; ++d) {
-        to[keys + d * picture.num_padded + s] = convert(key[d]);
-        to[values + s * head_padded_ + d] = convert(key[width_ + d]);
+    alignas(64) float turned[kBlock][kBlock];
+    for (std::int64_t d = 0; d < head_size_; d += kBlock)
+      for (std::int64_t s = 0; s < picture.num_keys; s += kBlock) {
+        const std::int64_t dims = std::min(kBlock, head_size_ - d), tokens = std::min(kBlock, picture.num_keys - s);
+        for (std::int64_t i = 0; i < tokens; ++i) {
+          const float* key = kv + (s + i) * 2 * width_ + head * head_size_ + d;
+          auto* value = to + values + (s + i) * head_padded_ + d;
+          for (std::int64_t j = 0; j < dims; ++j) turned[j][i] = key[j];
+          for (std::int64_t j = 0; j < dims; ++j) value[j] = convert(key[width_ + j]);
+        }
+        for (std::int64_t j = 0; j < dims; ++j) {
+          auto* key = to + keys + (d + j) * picture.num_padded + s;
+          for (std::int64_t i = 0; i < tokens; ++i) key[i] = convert(turned[j][i]);
+        }
       }
-    }
   };
   if (wide_cache_)
     pack(picture.floats.data(), [](float x) { return x; });

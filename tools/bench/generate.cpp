@@ -57,9 +57,9 @@ class Drawer {
   Drawer(Gpt2& decoder, const GenerationConfig& config, std::int64_t batch, const std::string& dtype)
       : plan_(config, decoder.config().vocab_size, decoder.config().n_positions, nullptr),
         reader_(plan_),
-        engine_(make_engine(decoder, {.max_rows = batch * plan_.rows_per_picture(),
-                                      .max_tokens = plan_.max_length() - 1,
-                                      .dtype = dtype})) {}
+        engine_(make_engine(
+            decoder,
+            {.max_rows = batch * plan_.rows_per_picture(), .max_tokens = plan_.max_length() - 1, .dtype = dtype})) {}
 
   std::vector<Candidate> draw(const at::Tensor& hidden_BSD, Times& times) {
     const c10::InferenceMode no_gradients;
@@ -74,8 +74,8 @@ class Drawer {
       const auto outcomes = reader_.read(logits_RV, [this](std::int64_t row) { return ids(row); });
       at::parallel_for(0, hidden_BSD.size(0), 4, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i)
-          searches_[static_cast<std::size_t>(i)]->advance(outcomes.subspan(
-              static_cast<std::size_t>(i * per_picture), static_cast<std::size_t>(per_picture)));
+          searches_[static_cast<std::size_t>(i)]->advance(
+              outcomes.subspan(static_cast<std::size_t>(i * per_picture), static_cast<std::size_t>(per_picture)));
       });
       engine_->select(kept_rows());
     }
@@ -132,9 +132,7 @@ class Side {
   std::int64_t batch_ = 1;
 
  private:
-  std::span<const std::string> first_files() const {
-    return std::span(files_).first(static_cast<std::size_t>(batch_));
-  }
+  std::span<const std::string> first_files() const { return std::span(files_).first(static_cast<std::size_t>(batch_)); }
 
   // Calls until the time is over. Where several fit, the first is not counted: it finds caches full of other data.
   json measure(double seconds) {
@@ -147,8 +145,9 @@ class Side {
       calls = 0;
     }
     for (; elapsed < seconds; ++calls) timed(elapsed, [&] { return draw(first_files(), times); });
-    return {{"calls", calls},         {"preprocess", times.preprocess}, {"encoder", times.encoder},
-            {"decode", times.decode}, {"step", times.step},             {"steps", times.steps}};
+    return {{"calls", calls},           {"preprocess", times.preprocess},
+            {"encoder", times.encoder}, {"decode", times.decode},
+            {"step", times.step},       {"steps", times.steps}};
   }
 
   json captions(const std::vector<std::string>& files) {
@@ -166,7 +165,9 @@ class Side {
 class Captions final : public Side {
  public:
   Captions(const std::string& folder, const std::string& dtype, const json& job)
-      : Side(job), dtype_(dtype), captioner_(folder, {.device = "cpu", .dtype = dtype}),
+      : Side(job),
+        dtype_(dtype),
+        captioner_(folder, {.device = "cpu", .dtype = dtype}),
         encoder_(make_encoder(captioner_.model(), dtype)) {}
 
  private:

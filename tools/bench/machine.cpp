@@ -77,8 +77,8 @@ double library_rate(at::ScalarType type, double seconds) {
   const c10::InferenceMode no_gradients;
   const auto random = [&](std::int64_t rows, std::int64_t columns) { return at::randn({rows, columns}).to(type); };
   const at::Tensor x = random(kRows, kWidth), mid = random(kRows, 4 * kWidth), square = random(3072, 3072);
-  const std::vector<at::Tensor> weights{random(3 * kWidth, kWidth), random(kWidth, kWidth),
-                                        random(4 * kWidth, kWidth), random(kWidth, 4 * kWidth)};
+  const std::vector<at::Tensor> weights{random(3 * kWidth, kWidth), random(kWidth, kWidth), random(4 * kWidth, kWidth),
+                                        random(kWidth, 4 * kWidth)};
   return std::max(library_rate({x, x, x, mid}, weights, seconds / 2), library_rate({square}, {square}, seconds / 2));
 }
 

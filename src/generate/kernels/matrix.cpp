@@ -4,7 +4,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "capstan/core/error.h"
@@ -18,13 +17,6 @@ namespace {
 constexpr std::int64_t kPlanesFromRows = 33;
 
 }  // namespace
-
-std::uint16_t to_bf16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
-}
-
-float from_bf16(std::uint16_t value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16); }
 
 PackedMatrix::PackedMatrix(const at::Tensor& weight_NK, const at::Tensor& bias_N, WeightType weight_type,
                            const Cpu& cpu)

@@ -12,6 +12,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <bit>
 #include <cstdint>
 
 #include "generate/kernels/cpu.h"
@@ -22,7 +23,8 @@ enum class WeightType { kFloat32, kBfloat16, kInt8 };
 enum class Form { kFloat, kPlanes1, kPlanes3, kInt8 };
 enum class Act { kNone, kGelu, kGeluNew, kRelu, kSilu, kTanh };
 
-constexpr std::int64_t kPanel = 32;  // columns of y that are packed together
+constexpr std::int64_t kPanel = 32;     // columns of y that are packed together
+constexpr std::int64_t kSumRows = 512;  // rows of a panel whose sums wait for the rest of k
 
 // W [N, K] in panels of 32 columns of y, zero-padded:
 //   rows of a panel one behind the other, [K, 32], for the vector kernels (any type) and kPlanes3;
@@ -81,7 +83,7 @@ struct Part {  // of one product
 
 // Of one thread.
 struct Scratch {
-  Buffer<float> sums{2 * 32 * 32};
+  Buffer<float> sums{kSumRows * kPanel};
   Buffer<std::uint16_t> tiles;  // a panel of three planes, for kPlanes3
   Buffer<float> attention;      // scores
 };
@@ -106,7 +108,11 @@ class TileScope {
   bool on_;
 };
 
-std::uint16_t to_bf16(float value);
-float from_bf16(std::uint16_t value);
+// Rounded to the nearest, ties to even; not for NaN.
+inline std::uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
+}
+inline float from_bf16(std::uint16_t value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16); }
 
 }  // namespace capstan::kernels

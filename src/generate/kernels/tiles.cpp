@@ -83,6 +83,36 @@ void rows_int8(const PackedMatrix& matrix, const Operand& x, Share rows, std::in
   }
 }
 
+// A piece of a panel, in steps of 32 k: 16 KB, which stay in the first cache while many rows go by.
+constexpr std::int64_t kPieceSteps = 8;
+
+// More rows than one block: the panel is taken in pieces of k, and between two of them the sums of all rows lie in
+// `sums` [kSumRows, 32].
+void rows_bf16(const PackedMatrix& matrix, const Operand& x, Share rows, std::int64_t panel, const Epilogue& epilogue,
+               float* sums) {
+  const std::int64_t column = panel * kPanel, all_steps = matrix.k_padded / 32;
+  const std::uint16_t* weights = matrix.halves.data() + column * matrix.k_padded;
+  for (std::int64_t step = 0; step < all_steps; step += kPieceSteps) {
+    const std::int64_t steps = all_steps - step < kPieceSteps ? all_steps - step : kPieceSteps;
+    for (std::int64_t row = rows.begin; row < rows.end; row += 32) {
+      const bool two = rows.end - row > 16;
+      float* of_block = sums + (row - rows.begin) * kPanel;
+      step == 0 ? clear_sums(two) : load_sums(two, of_block, kPanel);
+      block_bf16({.x = reinterpret_cast<const char*>(x.planes + row * x.ld + step * 32),
+                  .ld = x.ld * 2,
+                  .plane = 0,
+                  .w = reinterpret_cast<const char*>(weights + step * 1024),
+                  .w_plane = 0,
+                  .steps = steps,
+                  .two = two});
+      store_sums(two, of_block, kPanel);
+      if (step + steps < all_steps) continue;
+      for (std::int64_t r = row; r < row + 32 && r < rows.end; ++r)
+        finish_row(of_block + (r - row) * kPanel, matrix, r, column, epilogue);
+    }
+  }
+}
+
 void multiply_parts(const PackedMatrix& matrix, const Operand& x, const Part& part, const Epilogue& epilogue,
                     Scratch& scratch) {
   float* sums = scratch.sums.data();
@@ -90,6 +120,12 @@ void multiply_parts(const PackedMatrix& matrix, const Operand& x, const Part& pa
     const std::int64_t column = panel * kPanel;
     if (x.form == Form::kInt8) {
       rows_int8(matrix, x, part.rows, panel, epilogue, reinterpret_cast<std::int32_t*>(sums));
+      continue;
+    }
+    if (x.form == Form::kPlanes1 && part.rows.end - part.rows.begin > 32) {
+      for (std::int64_t row = part.rows.begin; row < part.rows.end; row += kSumRows)
+        rows_bf16(matrix, x, {row, part.rows.end - row < kSumRows ? part.rows.end : row + kSumRows}, panel, epilogue,
+                  sums);
       continue;
     }
     const int num_planes = x.form == Form::kPlanes3 ? 3 : 1;

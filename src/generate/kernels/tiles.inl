@@ -16,6 +16,17 @@ inline void clear_sums(bool two) {
 }
 
 // Rows of the sums `ld` numbers apart.
+inline void load_sums(bool two, const void* sums, std::int64_t ld) {
+  const char* from = static_cast<const char*>(sums);
+  settle_memory();
+  _tile_loadd(0, from, 4 * ld);
+  _tile_loadd(1, from + 64, 4 * ld);
+  if (two) {
+    _tile_loadd(2, from + 16 * 4 * ld, 4 * ld);
+    _tile_loadd(3, from + 16 * 4 * ld + 64, 4 * ld);
+  }
+}
+
 inline void store_sums(bool two, void* sums, std::int64_t ld) {
   char* to = static_cast<char*>(sums);
   _tile_stored(0, to, 4 * ld);
@@ -53,21 +64,26 @@ inline void block_int8(const Block& b) {
   }
 }
 
-inline void block_bf16(const Block& b) {
-  const char* x1 = b.x + 16 * b.ld;
-  for (std::int64_t s = 0; s < b.steps; ++s) {
-    const char* w = b.w + s * 2048;
+// A function of its own, so that its few numbers stay in registers.
+template <bool kTwo>
+__attribute__((noinline)) void steps_bf16(const char* x, std::int64_t ld, const char* w, std::int64_t steps) {
+  const char* x1 = x + 16 * ld;
+  for (const char* end = w + steps * 2048; w != end; w += 2048, x += 64, x1 += 64) {
     _tile_loadd(6, w, 64);
     _tile_loadd(7, w + 1024, 64);
-    _tile_loadd(4, b.x + s * 64, b.ld);
+    _tile_loadd(4, x, ld);
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
-    if (b.two) {
-      _tile_loadd(5, x1 + s * 64, b.ld);
+    if constexpr (kTwo) {
+      _tile_loadd(5, x1, ld);
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     }
   }
+}
+
+inline void block_bf16(const Block& b) {
+  b.two ? steps_bf16<true>(b.x, b.ld, b.w, b.steps) : steps_bf16<false>(b.x, b.ld, b.w, b.steps);
 }
 
 inline void load_x(const Block& b, std::int64_t s, int plane) {

@@ -135,7 +135,9 @@ inline void panel_rows(const T* panel, std::int64_t k, const float* x, std::int6
   F acc[R][kVectors] = {};
   for (std::int64_t i = 0; i < k; ++i) {
     const T* from = panel + i * kPanel;
-    __builtin_prefetch(from + 4096 / sizeof(T), 0, 3);
+    // Into the second cache, which can wait for far more lines at once than the first.
+    for (std::size_t byte = 0; byte < kPanel * sizeof(T); byte += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(from) + 8192 + byte, 0, 2);
     F w[kVectors];
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) w[v] = load(from + v * kWidth);

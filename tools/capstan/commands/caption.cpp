@@ -16,6 +16,7 @@
 #include "caption/output.h"
 #include "caption/pipeline.h"
 #include "commands.h"
+#include "generation_options.h"
 
 namespace capstan::cli {
 namespace {
@@ -52,15 +53,7 @@ struct OwnOptions {
   }
 };
 
-struct CaptionCommandOptions : OwnOptions {
-  GenerationConfig generation;
-
-  template <class Visitor>
-  void fields(Visitor& v) {
-    OwnOptions::fields(v);
-    generation.fields(v);
-  }
-};
+using CaptionCommandOptions = WithGeneration<OwnOptions>;
 
 // 0 stands for auto.
 int parse_batch_size(const std::string& text) {
@@ -71,19 +64,6 @@ int parse_batch_size(const std::string& text) {
     throw ConfigError(
         fmt::format("batch_size: found '{}', expected auto or a number from 1 to {}", text, kMostPictures));
   return value;
-}
-
-// What the command line says, over what the model folder says.
-void apply(const std::vector<std::string>& overrides, GenerationConfig& generation) {
-  CaptionCommandOptions given;
-  given.generation = generation;
-  config::Problems problems;
-  config::read(config::load_tree("", overrides), given, problems);
-  problems.throw_if_any();
-  generation = given.generation;
-  if (given.alternatives == 0) return;
-  generation.num_return_sequences = given.alternatives;
-  if (!generation.do_sample) generation.num_beams = std::max(generation.num_beams, given.alternatives);
 }
 
 int decoder_threads(const OwnOptions& options, Captioner& captioner) {
@@ -156,9 +136,10 @@ int run(const Arguments& arguments) {
   std::signal(SIGPIPE, SIG_IGN);  // a write says so instead
   const auto captioner = std::make_shared<Captioner>(
       resolve_model_directory(arguments.paths.front()),
-      CaptionerOptions{.device = options.device,
-                       .dtype = options.dtype,
-                       .generation = [&](GenerationConfig& generation) { apply(arguments.overrides, generation); }});
+      CaptionerOptions{
+          .device = options.device, .dtype = options.dtype, .generation = [&](GenerationConfig& generation) {
+            apply_generation<OwnOptions>(arguments.overrides, generation);
+          }});
   const Stdin kind = options.standard_input == "auto"   ? Stdin::kDetect
                      : options.standard_input == "list" ? Stdin::kList
                                                         : Stdin::kPicture;
