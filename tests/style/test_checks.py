@@ -186,7 +186,7 @@ class Headers(unittest.TestCase):
             add_library(small STATIC a.cpp)
             target_sources(small PUBLIC FILE_SET HEADERS FILES a.h)
         """))
-        subprocess.run(["cmake", "-S", folder, "-B", f"{folder}/build"], check=True, capture_output=True)
+        subprocess.run(["cmake", "-G", "Ninja", "-S", folder, "-B", f"{folder}/build"], check=True, capture_output=True)
         command = ["cmake", "--build", f"{folder}/build", "--target", "all_verify_interface_header_sets"]
         return subprocess.run(command, capture_output=True, text=True).returncode
 
