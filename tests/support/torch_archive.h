@@ -23,7 +23,7 @@ inline std::string torch_file(const TensorMap& tensors) {
 
 inline std::string little_endian(std::uint64_t value, int bytes) {
   std::string result;
-  for (int i = 0; i < bytes; ++i) result += static_cast<char>((value >> (8 * i)) & 0xff);
+  for (int i = 0; i < bytes; ++i, value = value >> 8) result += static_cast<char>(value & 0xff);
   return result;
 }
 
