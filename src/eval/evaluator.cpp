@@ -89,7 +89,7 @@ EvaluationReport evaluate(VisionEncoderDecoder& model, const Cache& cache, const
 
   EngineOptions engine;
   engine.dtype = dtype_name(model.parameters().front().scalar_type());
-  engine.max_rows = options.batch_size * std::max(generation.num_beams, generation.num_return_sequences);
+  engine.max_rows = options.batch_size * generation.texts_per_picture();
   // Owned by the caller, who waits.
   Generator generator(model, generation, {std::shared_ptr<const Tokenizer>(), &tokenizer}, engine);
   EvaluationReport report{.num_images = total};

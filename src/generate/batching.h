@@ -1,16 +1,9 @@
-// How many texts and pictures go through the model together.
+// How many pictures go through the encoder together.
 #pragma once
 #include <algorithm>
 #include <cstdint>
 
-#include "capstan/generate/options.h"
-
 namespace capstan {
-
-// Texts that share the steps of one picture's search.
-inline int texts_per_picture(const GenerationConfig& generation) {
-  return std::max(generation.num_beams, generation.num_return_sequences);
-}
 
 // Pictures to encode between two steps. `most` may be under way, `room` more than now, and `waiting` are there.
 // The encoder is faster with several at once, so a single place that became free waits for others, up to a quarter of

@@ -146,7 +146,7 @@ at::Tensor Captioner::pixels(const Image& image) const {
 std::unique_ptr<Generator> Captioner::generator(int max_pictures) {
   CAPSTAN_ASSERT(max_pictures >= 1);
   EngineOptions engine = engine_;
-  engine.max_rows = std::int64_t{max_pictures} * texts_per_picture(generation_);
+  engine.max_rows = std::int64_t{max_pictures} * generation_.texts_per_picture();
   engine.max_tokens = std::min<std::int64_t>(generation_.longest() + 1, model_->config().decoder.n_positions);
   return std::make_unique<Generator>(*model_, generation_, tokenizer_, engine);
 }
@@ -162,7 +162,7 @@ int Captioner::auto_batch_size() const {
   // A step reads all weights of the decoder once, for however many texts. Beyond these numbers of texts the arithmetic
   // takes longer than the reading, and more texts gain little.
   const bool on_gpu = model_->parameters().front().is_cuda();
-  const int texts = texts_per_picture(generation_);
+  const int texts = generation_.texts_per_picture();
   int pictures = std::max(on_gpu ? 8 : 1, (on_gpu ? 256 : 32) / texts);
   if (!on_gpu) {
     // Keys and values of texts and pictures, in a quarter of the memory that is free.

@@ -8,10 +8,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <vector>
 
 #include "capstan/core/error.h"
+#include "capstan/models/vision_layout.h"
 #include "generate/engines.h"
 #include "generate/kernels/image_attention.h"
 #include "generate/kernels/vector.h"
@@ -26,45 +26,6 @@ using kernels::PackedMatrix;
 using kernels::round_up;
 using kernels::Share;
 using kernels::share;
-
-// Published names, below the encoder.
-struct Names {
-  std::vector<std::string> tokens;
-  std::string positions, patches, blocks, norm_1, query, key, value, output, norm_2, fc_1, fc_2, norm;
-};
-
-std::optional<Names> names_of(const VisionConfig& config) {
-  if (config.model_type == "siglip_vision_model")
-    return Names{.tokens = {},
-                 .positions = "vision_model.embeddings.position_embedding.weight",
-                 .patches = "vision_model.embeddings.patch_embedding",
-                 .blocks = "vision_model.encoder.layers.",
-                 .norm_1 = "layer_norm1",
-                 .query = "self_attn.q_proj",
-                 .key = "self_attn.k_proj",
-                 .value = "self_attn.v_proj",
-                 .output = "self_attn.out_proj",
-                 .norm_2 = "layer_norm2",
-                 .fc_1 = "mlp.fc1",
-                 .fc_2 = "mlp.fc2",
-                 .norm = "vision_model.post_layernorm"};
-  if (config.model_type != "vit" && config.model_type != "deit") return std::nullopt;
-  Names names{.tokens = {"embeddings.cls_token"},
-              .positions = "embeddings.position_embeddings",
-              .patches = "embeddings.patch_embeddings.projection",
-              .blocks = "encoder.layer.",
-              .norm_1 = "layernorm_before",
-              .query = "attention.attention.query",
-              .key = "attention.attention.key",
-              .value = "attention.attention.value",
-              .output = "attention.output.dense",
-              .norm_2 = "layernorm_after",
-              .fc_1 = "intermediate.dense",
-              .fc_2 = "output.dense",
-              .norm = "layernorm"};
-  if (config.model_type == "deit") names.tokens.emplace_back("embeddings.distillation_token");
-  return names;
-}
 
 // Pictures of one pass; more are cut into several, which bounds the memory.
 constexpr std::int64_t kPictures = 4;
@@ -83,7 +44,7 @@ struct Layer {
 
 class TiledEncoder final : public EncoderEngine {
  public:
-  TiledEncoder(VisionEncoderDecoder& model, const Names& names, int num_planes, const kernels::Cpu& cpu)
+  TiledEncoder(VisionEncoderDecoder& model, const VisionLayout& names, int num_planes, const kernels::Cpu& cpu)
       : model_(model),
         config_(model.config().encoder),
         cpu_(cpu),
@@ -119,7 +80,7 @@ class TiledEncoder final : public EncoderEngine {
   }
 
  private:
-  void load(const Names& names) {
+  void load(const VisionLayout& names) {
     const TensorMap weights = effective_weights(model_);
     const auto get = [&](const std::string& name) -> at::Tensor {
       const auto found = weights.find(name);
@@ -142,7 +103,7 @@ class TiledEncoder final : public EncoderEngine {
       start[i] += get(root + names.tokens[static_cast<std::size_t>(i)]).reshape({-1});
     start_ = float_buffer(start);
     for (int i = 0; i < config_.num_hidden_layers; ++i) {
-      const std::string name = root + names.blocks + std::to_string(i) + ".";
+      const std::string name = root + names.blocks + "." + std::to_string(i) + ".";
       Layer layer{.norm_1 = norm(name + names.norm_1), .norm_2 = norm(name + names.norm_2)};
       std::vector<at::Tensor> weight, bias;
       for (const std::string& part : {names.query, names.key, names.value}) {
@@ -150,7 +111,7 @@ class TiledEncoder final : public EncoderEngine {
         bias.push_back(get(name + part + ".bias"));
       }
       layer.qkv = PackedMatrix(at::cat(weight), bias[0].defined() ? at::cat(bias) : at::Tensor(), type, cpu_);
-      layer.output = pack(name + names.output);
+      layer.output = pack(name + names.attention_output);
       layer.fc_1 = pack(name + names.fc_1);
       const at::Tensor fc_2 = get(name + names.fc_2 + ".weight");
       for (std::int64_t k = 0; k < inner_; k += piece())
@@ -345,8 +306,8 @@ bool fits_tiles(const VisionConfig& config) {
 
 std::unique_ptr<EncoderEngine> make_encoder(VisionEncoderDecoder& model, const std::string& dtype) {
   const kernels::Cpu cpu = kernels::detect_cpu();
-  const auto names = names_of(model.config().encoder);
-  if (model.parameters().front().device().is_cpu() && cpu.amx && names && fits_tiles(model.config().encoder))
+  const VisionLayout* const names = model.encoder().layout();
+  if (model.parameters().front().device().is_cpu() && cpu.amx && names != nullptr && fits_tiles(model.config().encoder))
     return std::make_unique<TiledEncoder>(model, *names, dtype == "float32" ? 3 : 1, cpu);
   return std::make_unique<ModelEncoder>(model);
 }

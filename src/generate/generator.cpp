@@ -174,8 +174,8 @@ std::vector<std::vector<Candidate>> generate_candidates(VisionEncoderDecoder& mo
                                                         std::shared_ptr<const Tokenizer> tokenizer,
                                                         EngineOptions engine) {
   CAPSTAN_ASSERT(pixel_values_BCHW.dim() == 4);
-  const std::int64_t rows = std::max(options.num_beams, options.num_return_sequences);
-  engine.max_rows = std::clamp<std::int64_t>(pixel_values_BCHW.size(0) * rows, 1, engine.max_rows);
+  engine.max_rows =
+      std::clamp<std::int64_t>(pixel_values_BCHW.size(0) * options.texts_per_picture(), 1, engine.max_rows);
   Generator generator(model, options, std::move(tokenizer), engine);
   return generate_candidates(generator, pixel_values_BCHW);
 }

@@ -31,7 +31,7 @@ class SearchPlan {
 
   const GenerationConfig& options() const { return options_; }
   bool has_beams() const { return options_.num_beams > 1; }
-  std::int64_t rows_per_picture() const { return has_beams() ? options_.num_beams : options_.num_return_sequences; }
+  std::int64_t rows_per_picture() const { return options_.texts_per_picture(); }
   // Start token included.
   std::int64_t max_length() const { return max_length_; }
   std::int64_t vocab_size() const { return vocab_size_; }

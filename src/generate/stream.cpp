@@ -94,7 +94,7 @@ struct CaptionStream::State {
   }
 
   void step() {
-    const auto texts = static_cast<std::uint64_t>(texts_per_picture(captioner->generation())) * running.size();
+    const auto texts = static_cast<std::uint64_t>(captioner->generation().texts_per_picture()) * running.size();
     std::vector<Finished> all;
     try {
       all = generator->step();

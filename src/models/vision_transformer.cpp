@@ -41,7 +41,8 @@ at::Tensor interpolated(const at::Tensor& table_1SD, std::int64_t num_tokens, st
 
 }  // namespace
 
-VisionTransformer::VisionTransformer(const VisionConfig& config, const VisionLayout& layout) : VisionEncoder(config) {
+VisionTransformer::VisionTransformer(const VisionConfig& config, const VisionLayout& layout)
+    : VisionEncoder(config), layout_(layout) {
   const int width = config.hidden_size;
   const int patch = config.patch_size;
   for (const std::string& token : layout.tokens) tokens_.push_back(parameter(*this, token, {1, 1, width}));

@@ -10,24 +10,12 @@
 #include <vector>
 
 #include "capstan/models/vision.h"
+#include "capstan/models/vision_layout.h"
 #include "capstan/nn/activation.h"
 #include "capstan/nn/attention.h"
 #include "capstan/nn/linear.h"
 
 namespace capstan {
-
-// Dotted paths of published names, below the encoder.
-struct VisionLayout {
-  std::vector<std::string> tokens;  // parameters [1, 1, D] that stand before the patches
-  std::string patches;              // module of the projection: weight [D, C, P, P], bias
-  std::string positions;            // parameter, [1, S, D] or, with `flat_positions`, [S, D]
-  bool flat_positions = false;
-  std::string blocks;  // modules 0, 1, ... below it, each with:
-  std::string norm_1, query, key, value, attention_output, norm_2, fc_1, fc_2;
-  std::string norm;  // after the last block
-  // Weights of a head that captioning does not use, with their shapes.
-  std::vector<std::pair<std::string, std::vector<std::int64_t>>> head;
-};
 
 // Attention and feed-forward, each behind its own normalisation and with a residual path.
 class VisionBlock : public torch::nn::Module {
@@ -60,12 +48,14 @@ class VisionTransformer final : public VisionEncoder {
   void set_image_size(int image_size) override;
   void set_drop_path_rate(double rate) override;
   void set_attn_implementation(std::string_view name) override;
+  const VisionLayout* layout() const override { return &layout_; }
 
  private:
   at::Tensor patches(const at::Tensor& pixel_values_BCHW) const;        // -> [B, rows * columns, D]
   at::Tensor positions(std::int64_t height, std::int64_t width) const;  // -> [1, S, D] for pictures of that size
   at::Tensor embed(const at::Tensor& pixel_values_BCHW, bool interpolate) const;
 
+  VisionLayout layout_;
   std::vector<at::Tensor> tokens_;  // [1, 1, D] each
   at::Tensor positions_;            // [1, S, D] or [S, D]
   at::Tensor patch_weight_;         // [D, C, P, P]

@@ -8,25 +8,14 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/engine.h>
 
-#include <mutex>
 #include <stdexcept>
+
+#include "capstan/core/torch_random.h"
 
 namespace capstan {
 namespace {
 
 using Block = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
-
-at::Tensor generator_state(c10::Device device) {
-  at::Generator generator = at::globalContext().defaultGenerator(device);
-  const std::lock_guard lock(generator.mutex());
-  return generator.get_state();
-}
-
-void set_generator_state(c10::Device device, const at::Tensor& state) {
-  at::Generator generator = at::globalContext().defaultGenerator(device);
-  const std::lock_guard lock(generator.mutex());
-  generator.set_state(state);
-}
 
 // The generators that a block on `device` may draw from.
 class RandomState {

@@ -1,9 +1,7 @@
 #include "capstan/train/state.h"
 
-#include <ATen/Context.h>
 #include <fmt/format.h>
 
-#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "capstan/checkpoint/safetensors.h"
@@ -12,6 +10,7 @@
 #include "capstan/core/json.h"
 #include "capstan/core/log.h"
 #include "capstan/core/random.h"
+#include "capstan/core/torch_random.h"
 #include "capstan/models/adapters.h"
 
 namespace capstan {
@@ -67,18 +66,6 @@ TrainerState parse_state(const Json& json) {
                   .captions = window.at("captions").get<std::int64_t>()};
   for (const Json& line : json.at("log_history")) state.log_history.push_back(line.dump());
   return state;
-}
-
-at::Tensor generator_state(c10::Device device) {
-  at::Generator generator = at::globalContext().defaultGenerator(device);
-  const std::lock_guard lock(generator.mutex());
-  return generator.get_state();
-}
-
-void set_generator_state(c10::Device device, const at::Tensor& state) {
-  at::Generator generator = at::globalContext().defaultGenerator(device);
-  const std::lock_guard lock(generator.mutex());
-  generator.set_state(state.clone());
 }
 
 // The checkpoint holds the weights under an adapter merged only, so a resumed run must bring the same ones again.

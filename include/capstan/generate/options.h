@@ -81,6 +81,8 @@ struct GenerationConfig {
 
   // Most tokens after the start token, by both limits.
   std::int64_t longest() const;
+  // Texts that share the steps of one picture's search.
+  int texts_per_picture() const { return num_beams > 1 ? num_beams : num_return_sequences; }
   // Every id that ends a text.
   std::vector<std::int64_t> eos_token_ids() const;
 };

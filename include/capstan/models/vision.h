@@ -14,6 +14,8 @@
 
 namespace capstan {
 
+struct VisionLayout;
+
 // Names of transformers' ViTConfig; the defaults are ViT-B/16's.
 struct VisionConfig {
   std::string model_type = "vit";
@@ -87,6 +89,8 @@ class VisionEncoder : public torch::nn::Module {
   void set_gradient_checkpointing(bool on) { gradient_checkpointing_ = on; }
   virtual void set_drop_path_rate(double rate) = 0;
   virtual void set_attn_implementation(std::string_view name) = 0;  // "sdpa" or "eager"
+  // The names of its weights (vision_layout.h) where it is a pre-norm vision transformer; else null.
+  virtual const VisionLayout* layout() const { return nullptr; }
   const VisionConfig& config() const { return config_; }
 
  protected:
