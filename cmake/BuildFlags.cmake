@@ -11,3 +11,6 @@ if(CAPSTAN_SANITIZE)
     -fsanitize=${_sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(capstan_build_flags INTERFACE -fsanitize=${_sanitizers})
 endif()
+if(CAPSTAN_TORCH_CUDA)
+  target_compile_definitions(capstan_build_flags INTERFACE CAPSTAN_CUDA)  # what only a GPU can do is compiled too
+endif()

@@ -1,241 +1,202 @@
-// The engine for any device and type: ATen operations over buffers that stay in place.
-// Shapes: R rows, P pictures, N heads, K head size, T tokens, S image tokens, C most rows of one picture.
-#include <ATen/ATen.h>
-
+// The engine for any device and type: ATen operations over buffers that stay in place. On a GPU the operations of a
+// step are recorded once for each rounded size and replayed, which spares the processor the launching of some 200
+// kernels a step (transformers and vLLM do the same with "CUDA graphs").
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <map>
+#include <memory>
 
 #include "capstan/core/error.h"
-#include "capstan/nn/activation.h"
 #include "generate/engines.h"
+#include "generate/module_step.h"
+#include "generate/step_graph.h"
 
 namespace capstan {
 namespace {
 
-using at::indexing::Slice;
+constexpr std::int64_t kTokenStep = 32;  // sizes of recorded steps are rounded up to these
+constexpr std::size_t kMaxGraphs = 64;
+
+std::int64_t power_of_two(std::int64_t count, std::int64_t most) {
+  std::int64_t rounded = 1;
+  while (rounded < count) rounded *= 2;
+  return std::min(rounded, most);
+}
+
+// Where things go when some leave and others are doubled, so that the first `parents.size()` slots are in use.
+struct Moves {
+  std::vector<std::int64_t> slots;     // of each of `parents`, in their order
+  std::vector<std::int64_t> from, to;  // copies; no slot is in both
+};
+
+// The first child of a slot stays there if it may; other children are copied to slots that nobody has.
+Moves plan_moves(const std::vector<std::int64_t>& parents) {
+  const std::size_t count = parents.size();
+  Moves moves{.slots = std::vector<std::int64_t>(count, -1)};
+  std::vector<bool> taken(count, false);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto slot = static_cast<std::size_t>(parents[i]);
+    if (slot >= count || taken[slot]) continue;
+    taken[slot] = true;
+    moves.slots[i] = parents[i];
+  }
+  std::size_t free = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (moves.slots[i] >= 0) continue;
+    while (taken[free]) ++free;
+    taken[free] = true;
+    moves.slots[i] = static_cast<std::int64_t>(free);
+    moves.from.push_back(parents[i]);
+    moves.to.push_back(moves.slots[i]);
+  }
+  return moves;
+}
 
 class ModuleEngine final : public DecodeEngine {
  public:
-  ModuleEngine(Gpt2& decoder, const EngineOptions& options)
-      : config_(decoder.config()),
-        weights_(effective_weights(decoder)),
-        activation_(parse_activation(config_.activation_function)),
-        max_rows_(options.max_rows),
-        max_tokens_(options.max_tokens) {
-    const at::Tensor& wte = weight("wte.weight");
-    options_ = wte.options();
-    const std::int64_t head = config_.n_embd / config_.n_head;
-    for (int layer = 0; layer < config_.n_layer; ++layer) {
-      keys_.push_back(at::zeros({max_rows_, config_.n_head, max_tokens_, head}, options_));
-      values_.push_back(at::zeros_like(keys_.back()));
-    }
-    cross_keys_.resize(static_cast<std::size_t>(config_.n_layer));
-    cross_values_.resize(static_cast<std::size_t>(config_.n_layer));
-  }
+  ModuleEngine(Gpt2& decoder, const EngineOptions& options, bool rounded)
+      : rounded_(rounded), max_rows_(options.max_rows), max_tokens_(options.max_tokens), step_(decoder, options) {}
 
-  std::int64_t rows() const override { return static_cast<std::int64_t>(lengths_.size()); }
+  std::int64_t rows() const override { return static_cast<std::int64_t>(texts_.size()); }
 
   void add(const at::Tensor& encoder_hidden_BSD, std::int64_t copies) override {
     const c10::InferenceMode no_gradients;
-    const std::int64_t num_new = encoder_hidden_BSD.size(0);
+    const std::int64_t num_new = encoder_hidden_BSD.size(0), first = num_pictures();
     CAPSTAN_ASSERT(copies >= 1 && rows() + num_new * copies <= max_rows_);
     for (std::int64_t i = 0; i < num_new; ++i) {
-      picture_of_row_.insert(picture_of_row_.end(), static_cast<std::size_t>(copies), num_pictures_ + i);
+      for (std::int64_t copy = 0; copy < copies; ++copy)
+        texts_.push_back({.slot = rows(), .picture = first + i, .length = 0});
       num_keys_.push_back(encoder_hidden_BSD.size(1));
     }
-    lengths_.resize(picture_of_row_.size(), 0);
-    num_pictures_ += num_new;
-    if (config_.add_cross_attention) add_cross(encoder_hidden_BSD.to(options_));
-    arrange();
+    if (step_.add_pictures(encoder_hidden_BSD, first)) graphs_.clear();
   }
 
   const at::Tensor& step(std::span<const std::int64_t> tokens) override {
     const c10::InferenceMode no_gradients;
     CAPSTAN_ASSERT(static_cast<std::int64_t>(tokens.size()) == rows() && rows() > 0);
-    const std::int64_t longest = *std::max_element(lengths_.begin(), lengths_.end()) + 1;
-    CAPSTAN_ASSERT(longest <= max_tokens_);
-    const auto ids_options = options_.dtype(at::kLong);
-    const at::Tensor ids_R = at::tensor(at::ArrayRef<std::int64_t>(tokens.data(), tokens.size())).to(ids_options);
-    const at::Tensor positions_R = at::tensor(lengths_).to(ids_options);
-    const at::Tensor allowed_R11T =
-        at::arange(longest, ids_options).unsqueeze(0).le(positions_R.unsqueeze(1)).unsqueeze(1).unsqueeze(1);
-    at::Tensor x_RD = weight("wte.weight").index_select(0, ids_R) + weight("wpe.weight").index_select(0, positions_R);
-    for (int layer = 0; layer < config_.n_layer; ++layer) {
-      const std::string name = "h." + std::to_string(layer) + ".";
-      x_RD = x_RD + self_attention(layer, name, norm(x_RD, name + "ln_1"), positions_R, allowed_R11T);
-      if (config_.add_cross_attention) x_RD = x_RD + cross_attention(layer, name, norm(x_RD, name + "ln_cross_attn"));
-      const at::Tensor inner = linear(norm(x_RD, name + "ln_2"), name + "mlp.c_fc");
-      x_RD = x_RD + linear(activate(inner, activation_), name + "mlp.c_proj");
-    }
-    for (std::int64_t& length : lengths_) ++length;
-    const auto head = weights_.find("lm_head.weight");
-    const at::Tensor& table = head != weights_.end() ? head->second : weight("wte.weight");
-    logits_RV_ = at::linear(norm(x_RD, "ln_f"), table).to(at::kFloat);
+    const StepShape shape = make_shape();
+    if (step_.stage(shape, make_inputs(tokens, shape))) graphs_.clear();
+    logits_RV_ = run(shape).narrow(0, 0, rows());
+    for (Text& text : texts_) ++text.length;
     return logits_RV_;
   }
 
   void select(std::span<const std::int64_t> rows) override {
     const c10::InferenceMode no_gradients;
-    std::vector<std::int64_t> lengths, pictures;
+    std::vector<Text> kept;
+    std::vector<std::int64_t> slots;
     for (const std::int64_t row : rows) {
       CAPSTAN_ASSERT(row >= 0 && row < this->rows());
-      lengths.push_back(lengths_[static_cast<std::size_t>(row)]);
-      pictures.push_back(picture_of_row_[static_cast<std::size_t>(row)]);
+      kept.push_back(texts_[static_cast<std::size_t>(row)]);
+      slots.push_back(kept.back().slot);
     }
-    const std::int64_t longest = lengths.empty() ? 0 : *std::max_element(lengths.begin(), lengths.end());
-    const at::Tensor index =
-        at::tensor(at::ArrayRef<std::int64_t>(rows.data(), rows.size())).to(options_.dtype(at::kLong));
-    const auto count = static_cast<std::int64_t>(rows.size());
-    if (longest > 0)
-      for (auto* cache : {&keys_, &values_})
-        for (at::Tensor& tensor : *cache) {
-          const at::Tensor used = tensor.narrow(2, 0, longest);
-          used.narrow(0, 0, count).copy_(used.index_select(0, index));
-        }
-    lengths_ = std::move(lengths);
-    picture_of_row_ = std::move(pictures);
+    texts_ = std::move(kept);
+    const Moves moves = plan_moves(slots);
+    for (std::size_t i = 0; i < texts_.size(); ++i) texts_[i].slot = moves.slots[i];
+    step_.copy_rows(moves.from, moves.to, longest());
     drop_pictures();
-    arrange();
   }
 
  private:
-  const at::Tensor& weight(const std::string& name) const {
-    const auto found = weights_.find(name == "lm_head.weight" ? name : "transformer." + name);
-    CAPSTAN_ASSERT(found != weights_.end());
-    return found->second;
-  }
-  at::Tensor linear(const at::Tensor& x, const std::string& name) const {  // weights lie [in, out]
-    return at::addmm(weight(name + ".bias"), x, weight(name + ".weight"));
-  }
-  at::Tensor norm(const at::Tensor& x, const std::string& name) const {
-    return at::layer_norm(x, {config_.n_embd}, weight(name + ".weight"), weight(name + ".bias"),
-                          config_.layer_norm_epsilon);
+  struct Text {
+    std::int64_t slot = 0;     // where its keys are
+    std::int64_t picture = 0;  // and those of its picture
+    std::int64_t length = 0;   // tokens so far
+  };
+
+  std::int64_t num_pictures() const { return static_cast<std::int64_t>(num_keys_.size()); }
+  std::int64_t longest() const {
+    std::int64_t length = 0;
+    for (const Text& text : texts_) length = std::max(length, text.length);
+    return length;
   }
 
-  at::Tensor attend(const at::Tensor& q_BNTK, const at::Tensor& k_BNSK, const at::Tensor& v_BNSK,
-                    const at::Tensor& allowed, int layer) const {
-    double scale = 1;
-    if (config_.scale_attn_weights) scale /= std::sqrt(static_cast<double>(config_.n_embd / config_.n_head));
-    if (config_.scale_attn_by_inverse_layer_idx) scale /= layer + 1;
-    if (!config_.reorder_and_upcast_attn)
-      return at::scaled_dot_product_attention(
-          q_BNTK, k_BNSK, v_BNSK, allowed.defined() ? std::optional(allowed) : std::nullopt, 0.0, false, scale);
-    at::Tensor scores = at::matmul(q_BNTK.to(at::kFloat), k_BNSK.to(at::kFloat).transpose(2, 3)) * scale;
-    if (allowed.defined()) scores = scores.masked_fill(allowed.logical_not(), std::numeric_limits<float>::lowest());
-    return at::matmul(scores.softmax(-1).to(v_BNSK.scalar_type()), v_BNSK);
-  }
-
-  at::Tensor self_attention(int layer, const std::string& name, const at::Tensor& x_RD, const at::Tensor& positions_R,
-                            const at::Tensor& allowed_R11T) {
-    const auto qkv = linear(x_RD, name + "attn.c_attn").unflatten(1, {3, config_.n_head, -1}).unbind(1);  // [R, N, K]
-    at::Tensor keys = keys_[static_cast<std::size_t>(layer)].narrow(0, 0, rows());
-    at::Tensor values = values_[static_cast<std::size_t>(layer)].narrow(0, 0, rows());
-    const at::Tensor all_rows = at::arange(rows(), positions_R.options());
-    keys.index_put_({all_rows, Slice(), positions_R}, qkv[1]);
-    values.index_put_({all_rows, Slice(), positions_R}, qkv[2]);
-    const std::int64_t longest = allowed_R11T.size(3);
-    const at::Tensor y_RN1K =
-        attend(qkv[0].unsqueeze(2), keys.narrow(2, 0, longest), values.narrow(2, 0, longest), allowed_R11T, layer);
-    return linear(y_RN1K.flatten(1), name + "attn.c_proj");
-  }
-
-  at::Tensor cross_attention(int layer, const std::string& name, const at::Tensor& x_RD) {
-    const at::Tensor q_RD = linear(x_RD, name + "crossattention.q_attn");
-    // Rows of one picture stand together, filled up to C of them, so that they share keys and values.
-    const at::Tensor q_PNCK = q_RD.index_select(0, row_of_place_)
-                                  .unflatten(0, {num_pictures_, -1})
-                                  .unflatten(2, {config_.n_head, -1})
-                                  .transpose(1, 2);
-    const at::Tensor y_PNCK = attend(q_PNCK, cross_keys_[static_cast<std::size_t>(layer)],
-                                     cross_values_[static_cast<std::size_t>(layer)], cross_allowed_P11S_, layer);
-    const at::Tensor y_RD = y_PNCK.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, place_of_row_);
-    return linear(y_RD, name + "crossattention.c_proj");
-  }
-
-  void add_cross(const at::Tensor& hidden_BSD) {
-    for (int layer = 0; layer < config_.n_layer; ++layer) {
-      const std::string name = "h." + std::to_string(layer) + ".crossattention.c_attn";
-      const at::Tensor kv = at::matmul(hidden_BSD, weight(name + ".weight")) + weight(name + ".bias");
-      const auto parts = kv.unflatten(2, {2, config_.n_head, -1}).permute({2, 0, 3, 1, 4}).unbind(0);
-      append(cross_keys_[static_cast<std::size_t>(layer)], parts[0]);
-      append(cross_values_[static_cast<std::size_t>(layer)], parts[1]);
+  at::Tensor run(const StepShape& shape) {
+    if (!can_record_steps(step_.device())) return step_.run(shape);
+    auto& graph = graphs_[shape];
+    if (!graph) {
+      if (graphs_.size() > kMaxGraphs) graphs_.clear();
+      graphs_[shape] = record_step(step_.device(), [this, shape] { return step_.run(shape); });
     }
+    return graphs_[shape]->replay();
   }
 
-  // [P, N, S, K]; pictures with fewer tokens are filled up with zeros, which the mask hides.
-  static void append(at::Tensor& all, const at::Tensor& more) {
-    if (!all.defined() || all.size(0) == 0) {
-      all = more.contiguous();
-      return;
+  StepShape make_shape() const {
+    std::vector<std::int64_t> counts(num_keys_.size(), 0);
+    for (const Text& text : texts_) ++counts[static_cast<std::size_t>(text.picture)];
+    StepShape shape{.rows = rows(),
+                    .tokens = longest() + 1,
+                    .pictures = num_pictures(),
+                    .beams = *std::max_element(counts.begin(), counts.end()),
+                    .image_tokens = step_.image_tokens()};
+    CAPSTAN_ASSERT(shape.tokens <= max_tokens_);
+    if (step_.config().add_cross_attention)
+      shape.uneven = *std::min_element(num_keys_.begin(), num_keys_.end()) != shape.image_tokens;
+    if (!rounded_) return shape;
+    shape.rows = power_of_two(shape.rows, max_rows_);
+    shape.pictures = std::max(num_pictures(), std::min(power_of_two(shape.pictures, max_rows_), step_.room()));
+    shape.tokens = std::min((shape.tokens + kTokenStep - 1) / kTokenStep * kTokenStep, max_tokens_);
+    return shape;
+  }
+
+  // Rows and pictures that are there only to fill up a rounded size write to slots that nobody has.
+  StepInputs make_inputs(std::span<const std::int64_t> tokens, const StepShape& shape) const {
+    const auto num_rows = static_cast<std::size_t>(shape.rows);
+    StepInputs inputs{.ids = std::vector<std::int64_t>(num_rows, 0),
+                      .positions = std::vector<std::int64_t>(num_rows, 0),
+                      .place_of_row = std::vector<std::int64_t>(num_rows, 0),
+                      .row_of_place = std::vector<std::int64_t>(static_cast<std::size_t>(shape.pictures * shape.beams)),
+                      .num_keys = num_keys_,
+                      .slot_of_text = std::vector<std::int64_t>(num_rows, 0)};
+    inputs.num_keys.resize(static_cast<std::size_t>(shape.pictures), shape.image_tokens);
+    std::vector<std::int64_t> counts(num_keys_.size(), 0);
+    for (std::size_t i = 0; i < texts_.size(); ++i) {
+      const Text& text = texts_[i];
+      const auto slot = static_cast<std::size_t>(text.slot);
+      const std::int64_t place = text.picture * shape.beams + counts[static_cast<std::size_t>(text.picture)]++;
+      inputs.ids[slot] = tokens[i];
+      inputs.positions[slot] = text.length;
+      inputs.place_of_row[slot] = place;
+      inputs.row_of_place[static_cast<std::size_t>(place)] = text.slot;
+      inputs.slot_of_text[i] = text.slot;
     }
-    const std::int64_t longest = std::max(all.size(2), more.size(2));
-    const auto filled = [&](const at::Tensor& x) { return at::constant_pad_nd(x, {0, 0, 0, longest - x.size(2)}); };
-    all = at::cat({filled(all), filled(more)});
+    return inputs;
   }
 
   void drop_pictures() {
-    std::vector<std::int64_t> kept(picture_of_row_);
+    std::vector<std::int64_t> kept;
+    for (const Text& text : texts_) kept.push_back(text.picture);
     std::sort(kept.begin(), kept.end());
     kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
-    if (static_cast<std::int64_t>(kept.size()) == num_pictures_) return;
-    if (config_.add_cross_attention) {
-      const at::Tensor index = at::tensor(kept, at::kLong).to(options_.dtype(at::kLong));
-      for (auto* cache : {&cross_keys_, &cross_values_})
-        for (at::Tensor& tensor : *cache) tensor = tensor.index_select(0, index);
+    if (kept.size() == num_keys_.size()) return;
+    const Moves moves = plan_moves(kept);
+    step_.copy_pictures(moves.from, moves.to);
+    std::vector<std::int64_t> num_keys(kept.size()), place(num_keys_.size(), -1);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      const auto old = static_cast<std::size_t>(kept[i]);
+      num_keys[static_cast<std::size_t>(moves.slots[i])] = num_keys_[old];
+      place[old] = moves.slots[i];
     }
-    std::vector<std::int64_t> num_keys;
-    for (const std::int64_t picture : kept) num_keys.push_back(num_keys_[static_cast<std::size_t>(picture)]);
     num_keys_ = std::move(num_keys);
-    num_pictures_ = static_cast<std::int64_t>(kept.size());
-    for (std::int64_t& picture : picture_of_row_)
-      picture = std::lower_bound(kept.begin(), kept.end(), picture) - kept.begin();
+    for (Text& text : texts_) text.picture = place[static_cast<std::size_t>(text.picture)];
   }
 
-  // Places of rows in the grid [P, C], and which keys of a picture exist.
-  void arrange() {
-    if (!config_.add_cross_attention || rows() == 0) return;
-    std::vector<std::int64_t> counts(static_cast<std::size_t>(num_pictures_), 0);
-    for (const std::int64_t picture : picture_of_row_) ++counts[static_cast<std::size_t>(picture)];
-    const std::int64_t most = *std::max_element(counts.begin(), counts.end());
-    std::vector<std::int64_t> row_of_place(static_cast<std::size_t>(num_pictures_ * most), 0), place_of_row;
-    std::fill(counts.begin(), counts.end(), 0);
-    for (std::int64_t row = 0; row < rows(); ++row) {
-      const std::int64_t picture = picture_of_row_[static_cast<std::size_t>(row)];
-      place_of_row.push_back(picture * most + counts[static_cast<std::size_t>(picture)]++);
-      row_of_place[static_cast<std::size_t>(place_of_row.back())] = row;
-    }
-    const auto ids_options = options_.dtype(at::kLong);
-    row_of_place_ = at::tensor(row_of_place, at::kLong).to(ids_options);
-    place_of_row_ = at::tensor(place_of_row, at::kLong).to(ids_options);
-    const std::int64_t fewest = *std::min_element(num_keys_.begin(), num_keys_.end());
-    cross_allowed_P11S_ = at::Tensor();
-    const std::int64_t width = cross_keys_.front().size(2);
-    if (fewest != width)
-      cross_allowed_P11S_ = at::arange(width, ids_options)
-                                .unsqueeze(0)
-                                .lt(at::tensor(num_keys_, at::kLong).to(ids_options).unsqueeze(1))
-                                .unsqueeze(1)
-                                .unsqueeze(1);
-  }
-
-  Gpt2Config config_;
-  TensorMap weights_;
-  Activation activation_;
+  bool rounded_;
   std::int64_t max_rows_, max_tokens_;
-  at::TensorOptions options_;
-  std::vector<at::Tensor> keys_, values_;              // per layer [max_rows, N, max_tokens, K]
-  std::vector<at::Tensor> cross_keys_, cross_values_;  // per layer [P, N, S, K]
-  std::vector<std::int64_t> lengths_, picture_of_row_, num_keys_;
-  std::int64_t num_pictures_ = 0;
-  at::Tensor row_of_place_, place_of_row_, cross_allowed_P11S_;
+  ModuleStep step_;
+  std::vector<Text> texts_;             // in the caller's order
+  std::vector<std::int64_t> num_keys_;  // image tokens of each picture
+  std::map<StepShape, std::unique_ptr<StepGraph>> graphs_;
   at::Tensor logits_RV_;
 };
 
 }  // namespace
 
 std::unique_ptr<DecodeEngine> make_module_engine(Gpt2& decoder, const EngineOptions& options) {
-  return std::make_unique<ModuleEngine>(decoder, options);
+  return make_module_engine(decoder, options, can_record_steps(decoder.parameters().front().device()));
+}
+
+std::unique_ptr<DecodeEngine> make_module_engine(Gpt2& decoder, const EngineOptions& options, bool rounded) {
+  return std::make_unique<ModuleEngine>(decoder, options, rounded);
 }
 
 }  // namespace capstan

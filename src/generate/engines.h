@@ -23,5 +23,7 @@ std::unique_ptr<DecodeEngine> make_cpu_engine(Gpt2& decoder, const EngineOptions
 
 // ATen operations on the model's own weights, wherever they are.
 std::unique_ptr<DecodeEngine> make_module_engine(Gpt2& decoder, const EngineOptions& options);
+// `rounded`: steps are filled up to rounded sizes, as where they are recorded and replayed.
+std::unique_ptr<DecodeEngine> make_module_engine(Gpt2& decoder, const EngineOptions& options, bool rounded);
 
 }  // namespace capstan

@@ -148,6 +148,56 @@ TEST_CASE("the module engine gives the logits of the model", "[generate][engine]
   }
 }
 
+TEST_CASE("rows leave, double and join in any order, with sizes rounded or not", "[generate][engine]") {
+  const Gpt2Config config = odd_config();
+  const auto model = random_decoder(config);
+  const c10::InferenceMode no_gradients;
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    Random random(seed);
+    const EngineOptions options{.max_rows = 24, .max_tokens = 40};
+    std::vector<std::unique_ptr<DecodeEngine>> engines;
+    engines.push_back(make_cpu_engine(*model, options));
+    engines.push_back(make_module_engine(*model, options, false));
+    engines.push_back(make_module_engine(*model, options, true));
+    std::vector<std::int64_t> lengths, pictures;
+    std::int64_t num_pictures = 0;
+    for (int turn = 0; turn < 30; ++turn) {
+      const auto copies = static_cast<std::int64_t>(1 + random.below(3));
+      if (lengths.size() + static_cast<std::size_t>(2 * copies) <= 24 && (lengths.empty() || random.below(3) == 0)) {
+        const at::Tensor hidden_BSD = at::zeros({2, static_cast<std::int64_t>(3 + random.below(9)), config.n_embd});
+        init_normal(hidden_BSD, 1, seed * 100 + static_cast<std::uint64_t>(turn), "hidden");
+        for (auto& engine : engines) engine->add(hidden_BSD, copies);
+        for (std::int64_t row = 0; row < 2 * copies; ++row) pictures.push_back(num_pictures + row / copies);
+        num_pictures += 2;
+        lengths.resize(pictures.size(), 0);
+      }
+      std::vector<std::int64_t> tokens(lengths.size());
+      for (std::int64_t& token : tokens) token = static_cast<std::int64_t>(random.below(331));
+      std::vector<at::Tensor> logits;
+      for (auto& engine : engines) logits.push_back(engine->step(tokens));
+      CAPTURE(seed, turn, tokens.size());
+      for (const at::Tensor& other : logits)
+        CHECK(largest_difference(other, logits[0]) <= 2e-6 * logits[0].abs().max().item<double>());
+      for (std::int64_t& length : lengths) ++length;
+      // Some rows go, some become copies of a row of the same picture; texts that are long leave.
+      std::vector<std::int64_t> chosen, new_lengths, new_pictures;
+      for (std::size_t row = 0; row < lengths.size(); ++row) {
+        if (random.below(5) == 0 || lengths[row] >= 39) continue;
+        std::size_t parent = row;
+        for (std::size_t other = 0; other < lengths.size(); ++other)
+          if (pictures[other] == pictures[row] && lengths[other] == lengths[row] && random.below(3) == 0)
+            parent = other;
+        chosen.push_back(static_cast<std::int64_t>(parent));
+        new_lengths.push_back(lengths[parent]);
+        new_pictures.push_back(pictures[parent]);
+      }
+      for (auto& engine : engines) engine->select(chosen);
+      lengths = new_lengths;
+      pictures = new_pictures;
+    }
+  }
+}
+
 TEST_CASE("what an engine cannot do is refused", "[generate][engine]") {
   const auto model = random_decoder(odd_config());
   CHECK_THROWS_AS(make_engine(*model, {.max_tokens = 16, .dtype = "float16"}), UnsupportedError);
