@@ -108,10 +108,9 @@ struct CaptionStream::State {
       const std::lock_guard lock(mutex);
       ++counts.steps;
       counts.rows += texts;
+      counts.running = running.size() - all.size();  // who gets a caption no longer sees it counted
     }
     for (const Finished& finished : all) deliver(finished);
-    const std::lock_guard lock(mutex);
-    counts.running = running.size();
   }
 
   void deliver(const Finished& finished) {

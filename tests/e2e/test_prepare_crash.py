@@ -126,7 +126,7 @@ class SmallDisk:
 
     def fill(self):
         """Something else takes all the space that is left."""
-        with open(self.other, "wb") as file, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), open(self.other, "wb") as file:
             while True:
                 file.write(bytes(1 << 16))
                 file.flush()
