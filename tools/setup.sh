@@ -16,7 +16,7 @@ torch_index=${CAPSTAN_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
 packages=(g++ git python3 python3-venv pkg-config ccache libjpeg-dev libopencv-core-dev
   libopencv-imgproc-dev libopencv-imgcodecs-dev libhdf5-dev libyaml-cpp-dev libsentencepiece-dev libprotozero-dev
   nlohmann-json3-dev libfmt-dev libcli11-dev libxxhash-dev libcurl4-openssl-dev libssl-dev
-  libarchive-dev libcpp-httplib-dev catch2)
+  libarchive-dev libcpp-httplib-dev libgloo-dev catch2)
 # A browser for the tests of the pages. Ubuntu's package of that name needs snap, so those tests are skipped there.
 [ "$kind" != test ] || [ ! -r /etc/os-release ] || ! grep -qx 'ID=debian' /etc/os-release || packages+=(chromium)
 

@@ -13,6 +13,7 @@
 #include "capstan/core/files.h"
 #include "capstan/data/inspect.h"
 #include "capstan/models/inspect.h"
+#include "capstan/report/describe.h"
 #include "capstan/text/tokenizer.h"
 
 namespace capstan::app {

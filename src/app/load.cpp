@@ -1,5 +1,10 @@
 // Runs from files, with the options of their plug-ins checked at the same time.
 #include "capstan/config/load.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
 #include "capstan/app/build.h"
 #include "capstan/core/error.h"
 #include "capstan/image/transform.h"
@@ -40,10 +45,50 @@ PrepareRun load_prepare_run(const std::string& path, const std::vector<std::stri
   return run;
 }
 
+namespace {
+
+config::Node without(config::Node node, std::string_view key) {
+  std::erase_if(node.entries, [&](const auto& entry) { return entry.first == key; });
+  return node;
+}
+
+// A stage is the whole document with its own keys on top, in a folder of its own, going on from the stage before.
+TrainRun resolve_stage(const config::Node& document, const TrainRun& whole, std::size_t number,
+                       const std::string& previous, config::Problems& problems) {
+  const config::Component& stage = whole.stages[number];
+  if (stage.name.empty() || stage.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                         "0123456789_-") != std::string::npos)
+    problems.add(stage.config,
+                 fmt::format("stages.{}.name: found '{}', expected letters, digits, - and _", number, stage.name));
+  for (const char* key : {"output", "stages", "resume", "parallel", "device"})
+    if (stage.config.find(key) != nullptr)
+      problems.add(*stage.config.find(key), fmt::format("stages.{}.config: {} belongs to the whole run", number, key));
+  config::Node tree = without(document, "stages");
+  if (stage.config.kind == config::Node::Kind::kMap) config::merge(tree, stage.config);
+  TrainRun run;
+  config::read(tree, run, problems);
+  run.output = (std::filesystem::path(whole.output) / fmt::format("{:02}-{}", number + 1, stage.name)).string();
+  if (previous.empty() ||
+      (stage.config.find("model") != nullptr && (stage.config.find("model")->find("from_pretrained") != nullptr ||
+                                                 stage.config.find("model")->find("encoder_from") != nullptr)))
+    return run;
+  run.model.from_pretrained = previous;
+  run.model.encoder_from.clear();
+  run.model.decoder_from.clear();
+  return run;
+}
+
+}  // namespace
+
 TrainRun load_train_run(const std::string& path, const std::vector<std::string>& overrides) {
   config::Problems problems;
   auto run = read_run<TrainRun>(path, overrides, problems);
   Augmentation(run.train.augment, problems);
+  const config::Node document = config::load_tree(path, overrides);
+  for (std::size_t i = 0; i < run.stages.size(); ++i)
+    run.resolved_stages.push_back(
+        resolve_stage(document, run, i, i == 0 ? "" : run.resolved_stages.back().output, problems));
+  for (const TrainRun& stage : run.resolved_stages) Augmentation(stage.train.augment, problems);
   problems.throw_if_any();
   return run;
 }

@@ -53,7 +53,8 @@ void remove_leftovers(const fs::path& root) {
 
 }  // namespace
 
-RunDir::RunDir(fs::path root) : root_(std::move(root)) {
+RunDir::RunDir(fs::path root, bool writes) : root_(std::move(root)) {
+  if (!writes) return;
   std::error_code error;
   fs::create_directories(root_, error);
   if (error || !fs::is_directory(root_))
@@ -101,9 +102,12 @@ void RunDir::set_aside_after(std::int64_t step) {
   }
 }
 
-void RunDir::rotate(std::int64_t limit, const std::string& keep) {
+void RunDir::rotate(std::int64_t limit, const std::string& keep, std::span<const std::int64_t> for_good) {
   if (limit <= 0) return;
-  const auto checkpoints = list_checkpoints(root_);
+  auto checkpoints = list_checkpoints(root_);
+  std::erase_if(checkpoints, [&](const CheckpointInfo& checkpoint) {
+    return std::find(for_good.begin(), for_good.end(), checkpoint.step) != for_good.end();
+  });
   const auto count = static_cast<std::int64_t>(checkpoints.size());
   for (std::int64_t i = 0; i < count - limit; ++i) {
     const fs::path& path = checkpoints[static_cast<std::size_t>(i)].path;
@@ -144,12 +148,31 @@ void require_valid_checkpoint(const fs::path& checkpoint) {
                   checkpoint.string(), join(problems, "; ")));
 }
 
+namespace {
+
+// Folder of the last stage ("02-whole") that has a checkpoint; empty where there are none.
+fs::path last_stage(const fs::path& run) {
+  std::vector<fs::path> stages;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(run, error)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t digits = name.find_first_not_of("0123456789");
+    if (digits == 0 || digits == std::string::npos || name[digits] != '-') continue;
+    if (!list_checkpoints(entry.path()).empty()) stages.push_back(entry.path());
+  }
+  return stages.empty() ? fs::path() : *std::max_element(stages.begin(), stages.end());
+}
+
+}  // namespace
+
 fs::path resolve_model_directory(const fs::path& path) {
   std::error_code error;
   if (!fs::exists(path, error))
     throw CheckpointError(fmt::format("{}: no such folder; expected a model folder or a run", path.string()));
   if (fs::is_regular_file(path / "config.json", error)) return path;
   auto checkpoints = list_checkpoints(path);
+  if (checkpoints.empty())
+    if (const fs::path stage = last_stage(path); !stage.empty()) return resolve_model_directory(stage);
   while (!checkpoints.empty() && !verify_manifest(checkpoints.back().path).empty()) checkpoints.pop_back();
   if (checkpoints.empty())
     throw CheckpointError(

@@ -74,19 +74,6 @@ Node convert(const YAML::Node& yaml, const std::string& file, int depth) {
   return node;
 }
 
-void merge(Node& base, Node top) {
-  if (base.kind != Node::Kind::kMap || top.kind != Node::Kind::kMap) {
-    base = std::move(top);
-    return;
-  }
-  for (auto& [key, value] : top.entries) {
-    if (Node* existing = base.find(key))
-      merge(*existing, std::move(value));
-    else
-      base.entries.emplace_back(key, std::move(value));
-  }
-}
-
 // `seen` holds the files on the way down, to refuse a circle.
 Node load_extended(const std::filesystem::path& path, std::vector<std::filesystem::path>& seen) {
   const auto canonical = std::filesystem::weakly_canonical(path);
@@ -112,6 +99,19 @@ Node load_extended(const std::filesystem::path& path, std::vector<std::filesyste
 }
 
 }  // namespace
+
+void merge(Node& base, Node top) {
+  if (base.kind != Node::Kind::kMap || top.kind != Node::Kind::kMap) {
+    base = std::move(top);
+    return;
+  }
+  for (auto& [key, value] : top.entries) {
+    if (Node* existing = base.find(key))
+      merge(*existing, std::move(value));
+    else
+      base.entries.emplace_back(key, std::move(value));
+  }
+}
 
 Node parse_yaml(const std::string& text, const std::string& name) {
   try {

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <span>
+#include <map>
 
 #include "capstan/core/error.h"
 #include "data/ordered.h"
@@ -17,32 +17,60 @@ namespace {
 
 constexpr std::int64_t kIgnoredLabel = -100;  // the target that losses pass over
 
+// Which picture and which caption each row has.
+void lay_out(const std::vector<Sample>& samples, bool keep_pictures, CaptionBatch& batch) {
+  std::size_t most = 1;
+  for (const Sample& sample : samples) most = std::max(most, sample.captions.size());
+  std::map<std::int64_t, std::int64_t> places;  // of pictures that may be shared
+  for (const Sample& sample : samples) {
+    auto place = static_cast<std::int64_t>(batch.images.size());
+    if (most == 1 && !keep_pictures) place = places.try_emplace(sample.image, place).first->second;
+    if (place == static_cast<std::int64_t>(batch.images.size())) batch.images.push_back(sample.image);
+    batch.num_captions += static_cast<std::int64_t>(sample.captions.size());
+    for (std::size_t i = 0; i < most; ++i) {
+      batch.captions.push_back(i < sample.captions.size() ? sample.captions[i] : -1);
+      batch.picture_of_row.push_back(place);
+    }
+  }
+}
+
 }  // namespace
 
-CaptionBatch Collator::operator()(const Cache& cache, const std::vector<std::int64_t>& captions,
-                                  at::Tensor pixels_BHWC) const {
-  const auto num_rows = static_cast<std::int64_t>(captions.size()), size = cache.image_size();
+std::int64_t CaptionBatch::rows_per_picture() const {
+  const std::size_t rows = picture_of_row.size(), pictures = images.size();
+  if (pictures == 0 || rows % pictures != 0) return 0;
+  for (std::size_t row = 0; row < rows; ++row)
+    if (picture_of_row[row] != static_cast<std::int64_t>(row / (rows / pictures))) return 0;
+  return static_cast<std::int64_t>(rows / pictures);
+}
+
+CaptionBatch Collator::operator()(const Cache& cache, const std::vector<Sample>& samples,
+                                  at::Tensor pixels_PHWC) const {
   CaptionBatch batch;
-  batch.captions = captions;
-  batch.images.reserve(captions.size());
+  lay_out(samples, keep_pictures, batch);
   std::vector<std::int64_t> lengths;
-  lengths.reserve(captions.size());
-  std::int64_t longest = 0;
-  for (const std::int64_t caption : captions) {
-    batch.images.push_back(cache.image_of_caption(caption));
-    lengths.push_back(std::min(cache.num_tokens(caption), max_tokens));
+  std::int64_t longest = 1;
+  for (const std::int64_t caption : batch.captions) {
+    lengths.push_back(caption < 0 ? -1 : std::min(cache.num_tokens(caption), max_tokens));
     longest = std::max(longest, lengths.back() + 1);
     batch.num_label_tokens += lengths.back() + 1;
   }
   cache.will_read_pixels(batch.images);
+  const auto num_rows = static_cast<std::int64_t>(batch.captions.size()), size = cache.image_size();
+  const auto num_pictures = static_cast<std::int64_t>(batch.images.size());
   batch.labels_BT = at::full({num_rows, longest}, kIgnoredLabel, at::kLong);
-  batch.pixels_BHWC = pixels_BHWC.defined() ? std::move(pixels_BHWC) : at::empty({num_rows, size, size, 3}, at::kByte);
+  batch.pixels_PHWC = pixels_PHWC.defined() ? pixels_PHWC.narrow(0, 0, num_pictures)
+                                            : at::empty({num_pictures, size, size, 3}, at::kByte);
   auto* labels = batch.labels_BT.mutable_data_ptr<std::int64_t>();
-  auto* pixels = batch.pixels_BHWC.mutable_data_ptr<std::uint8_t>();
-  for (std::size_t i = 0; i < captions.size(); ++i, labels += longest, pixels += size * size * 3) {
-    cache.copy_token_ids(captions[i], lengths[i], labels);
+  for (std::size_t i = 0; i < batch.captions.size(); ++i, labels += longest) {
+    if (batch.captions[i] < 0) continue;
+    cache.copy_token_ids(batch.captions[i], lengths[i], labels);
     labels[lengths[i]] = eos_token_id;
-    cache.read_pixels(batch.images[i], pixels);
+  }
+  auto* pixels = batch.pixels_PHWC.mutable_data_ptr<std::uint8_t>();
+  for (const std::int64_t image : batch.images) {
+    cache.read_pixels(image, pixels);
+    pixels += size * size * 3;
   }
   return batch;
 }
@@ -52,33 +80,34 @@ struct Loader::Impl {
        const LoaderOptions& options_in)
       : cache(std::move(cache_in)),
         sampler(std::move(sampler_in)),
-        collator(collator_in),
+        collator(with_own_pictures(collator_in, options_in)),
         options(options_in),
         pool(std::make_shared<PixelPool>(options.pin_memory)),
         batches(options.num_workers, options.prefetch, Ordered<CaptionBatch>::kEndless,
                 [this](std::int64_t number) { return make_batch(number); }) {}
 
+  static Collator with_own_pictures(Collator collator, const LoaderOptions& options) {
+    collator.keep_pictures = options.augmentation && !options.augmentation->empty();
+    return collator;
+  }
+
   CaptionBatch make_batch(std::int64_t number) const {
     const std::int64_t first = options.start + (number * options.world_size + options.rank) * options.batch_size;
     std::vector<Sample> samples;
-    std::vector<std::int64_t> captions;
-    for (std::int64_t i = 0; i < options.batch_size; ++i) {
-      samples.push_back(sampler->at(first + i));
-      captions.push_back(samples.back().caption);
-    }
+    for (std::int64_t i = 0; i < options.batch_size; ++i) samples.push_back(sampler->at(first + i));
     const std::int64_t size = cache->image_size();
-    CaptionBatch batch = collator(*cache, captions, pool->take({options.batch_size, size, size, 3}));
-    if (options.augmentation && !options.augmentation->empty()) augment(samples, batch);
+    CaptionBatch batch = collator(*cache, samples, pool->take({options.batch_size, size, size, 3}));
+    if (collator.keep_pictures) augment(samples, batch);
     return batch;
   }
 
   void augment(const std::vector<Sample>& samples, CaptionBatch& batch) const {
     const auto side = static_cast<int>(cache->image_size());
     const auto bytes = static_cast<std::size_t>(side) * static_cast<std::size_t>(side) * 3;
-    auto* pixels = batch.pixels_BHWC.mutable_data_ptr<std::uint8_t>();
+    auto* pixels = batch.pixels_PHWC.mutable_data_ptr<std::uint8_t>();
     for (const Sample& sample : samples) {
       Random random = Augmentation::random(options.seed, static_cast<std::uint64_t>(sample.epoch),
-                                           static_cast<std::uint64_t>(sample.caption));
+                                           static_cast<std::uint64_t>(sample.captions.front()));
       options.augmentation->apply({pixels, bytes}, side, side, random);
       pixels += bytes;
     }

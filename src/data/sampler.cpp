@@ -21,12 +21,42 @@ struct Share {
   std::int64_t num_slots = 0;
 };
 
-std::vector<Share> make_shares(const Cache& cache, bool by_image) {
+// What samples are made from: the groups into which the captions of each picture are cut.
+class Items {
+ public:
+  Items(const Cache& cache, const SamplerOptions& options) : per_image_(options.captions_per_image) {
+    one_each_ = options.captions != "all" || per_image_ == 0;
+    if (one_each_ || per_image_ == 1) return;
+    first_.push_back(0);
+    for (std::int64_t image = 0; image < cache.num_images(); ++image) {
+      const std::int64_t count = cache.first_caption(image + 1) - cache.first_caption(image);
+      first_.push_back(first_.back() + (count + per_image_ - 1) / per_image_);
+    }
+  }
+  // Number of the first item of `image`; the number of all for num_images().
+  std::int64_t first(const Cache& cache, std::int64_t image) const {
+    if (one_each_) return image;
+    return first_.empty() ? cache.first_caption(image) : first_[static_cast<std::size_t>(image)];
+  }
+  std::int64_t image(const Cache& cache, std::int64_t item) const {
+    if (one_each_) return item;
+    if (first_.empty()) return cache.image_of_caption(item);
+    return std::upper_bound(first_.begin(), first_.end(), item) - first_.begin() - 1;
+  }
+
+ private:
+  std::int64_t per_image_;
+  bool one_each_;                    // an item is a picture
+  std::vector<std::int64_t> first_;  // of each picture; empty where an item is a picture or a caption
+};
+
+std::vector<Share> make_shares(const Cache& cache, const Items& items) {
   std::vector<Share> shares;
   std::int64_t slots = 0;
   for (const SourceRange& range : cache.sources()) {
-    Share share{.first_item = by_image ? range.first_image : range.first_caption,
-                .num_items = by_image ? range.num_images : range.num_captions,
+    const std::int64_t first = items.first(cache, range.first_image);
+    Share share{.first_item = first,
+                .num_items = items.first(cache, range.first_image + range.num_images) - first,
                 .first_slot = slots,
                 .num_slots = 0};
     share.num_slots = std::max<std::int64_t>(1, std::llround(range.weight * static_cast<double>(share.num_items)));
@@ -47,10 +77,7 @@ struct Sampler::Impl {
   };
 
   Impl(std::shared_ptr<const Cache> cache_in, const SamplerOptions& options_in)
-      : cache(std::move(cache_in)),
-        options(options_in),
-        by_image(options.captions != "all"),
-        shares(make_shares(*cache, by_image)) {
+      : cache(std::move(cache_in)), options(options_in), items(*cache, options), shares(make_shares(*cache, items)) {
     for (const Share& share : shares) {
       size += share.num_slots;
       weighted = weighted || share.num_slots != share.num_items;
@@ -80,12 +107,30 @@ struct Sampler::Impl {
   }
 
   Sample make_sample(std::int64_t epoch, std::int64_t item) const {
-    if (!by_image) return {.image = cache->image_of_caption(item), .caption = item, .epoch = epoch};
-    const std::int64_t first = cache->first_caption(item);
-    const auto count = static_cast<std::uint64_t>(cache->first_caption(item + 1) - first);
-    if (options.captions == "first" || count == 1) return {.image = item, .caption = first, .epoch = epoch};
-    Random random(stream_seed(stream("caption", epoch), "image", static_cast<std::uint64_t>(item)));
-    return {.image = item, .caption = first + static_cast<std::int64_t>(random.below(count)), .epoch = epoch};
+    Sample sample{.image = items.image(*cache, item), .epoch = epoch};
+    const std::int64_t first = cache->first_caption(sample.image), all = cache->first_caption(sample.image + 1) - first;
+    const std::int64_t most = options.captions_per_image == 0 ? all : std::min(all, options.captions_per_image);
+    std::int64_t begin = 0, count = most;
+    if (options.captions == "all" && options.captions_per_image > 0) {
+      begin = (item - items.first(*cache, sample.image)) * options.captions_per_image;
+      count = std::min(all - begin, most);
+    }
+    // In an order of its own each epoch, where that decides which captions come (together).
+    const bool shuffled = options.captions == "random" || (options.captions == "all" && most > 1 && options.shuffle);
+    std::vector<std::int64_t> order(static_cast<std::size_t>(all));
+    std::iota(order.begin(), order.end(), first);
+    if (shuffled && all > 1) {
+      Random random(stream_seed(stream("caption", epoch), "image", static_cast<std::uint64_t>(sample.image)));
+      random.shuffle(std::span(order));
+    }
+    sample.captions.assign(order.begin() + begin, order.begin() + begin + count);
+    return sample;
+  }
+
+  std::int64_t longest(const Sample& sample) const {
+    std::int64_t tokens = 0;
+    for (const std::int64_t caption : sample.captions) tokens = std::max(tokens, cache->num_tokens(caption));
+    return tokens;
   }
 
   // Where in the epoch the sample at `place` of the grouped order stands in the ungrouped one.
@@ -107,7 +152,7 @@ struct Sampler::Impl {
   std::shared_ptr<const Chunk> make_chunk(std::int64_t epoch, std::int64_t number) const {
     const std::int64_t first = number * kLengthChunk, count = std::min(kLengthChunk, size - first);
     std::vector<std::int64_t> lengths;
-    for (std::int64_t i = 0; i < count; ++i) lengths.push_back(cache->num_tokens(at(epoch, first + i).caption));
+    for (std::int64_t i = 0; i < count; ++i) lengths.push_back(longest(at(epoch, first + i)));
     std::vector<std::int32_t> sorted(static_cast<std::size_t>(count));
     std::iota(sorted.begin(), sorted.end(), 0);
     std::stable_sort(sorted.begin(), sorted.end(), [&](std::int32_t a, std::int32_t b) {
@@ -130,7 +175,7 @@ struct Sampler::Impl {
 
   const std::shared_ptr<const Cache> cache;
   const SamplerOptions options;
-  const bool by_image;
+  const Items items;
   const std::vector<Share> shares;
   std::int64_t size = 0;
   bool weighted = false;
@@ -143,6 +188,8 @@ Sampler::Sampler(std::shared_ptr<const Cache> cache, const SamplerOptions& optio
   if (cache->num_captions() < 1) throw DataError("there is nothing to sample from: the split holds no caption");
   if (options.captions != "all" && options.captions != "first" && options.captions != "random")
     throw ConfigError("captions: found '" + options.captions + "', expected all, first or random");
+  if (options.captions_per_image < 0)
+    throw ConfigError("captions_per_image: found a negative number, expected a number of captions or all");
   impl_ = std::make_unique<Impl>(std::move(cache), options);
 }
 

@@ -29,17 +29,6 @@ at::Tensor read_batch(const Cache& cache, const std::vector<std::int64_t>& image
   return pixels_BHWC;
 }
 
-// Pictures that can be scored: those with at least one reference.
-std::vector<std::int64_t> scored_images(const Cache& cache, std::int64_t max_images) {
-  const std::int64_t count = max_images > 0 ? std::min(max_images, cache.num_images()) : cache.num_images();
-  std::vector<std::int64_t> images;
-  for (std::int64_t image = 0; image < count; ++image)
-    if (cache.first_caption(image + 1) > cache.first_caption(image)) images.push_back(image);
-  const auto left_out = count - static_cast<std::int64_t>(images.size());
-  if (left_out > 0) log_warning(fmt::format("{} pictures have no reference caption and are not scored", left_out));
-  return images;
-}
-
 class Scorer {
  public:
   explicit Scorer(const EvaluationOptions& options) {
@@ -73,38 +62,61 @@ CaptionScore score_caption(const Cache& cache, std::int64_t image, std::string p
 
 }  // namespace
 
-EvaluationReport evaluate(VisionEncoderDecoder& model, const Cache& cache, const ImageProcessor& processor,
-                          const Tokenizer& tokenizer, const GenerationConfig& generation,
-                          const EvaluationOptions& options) {
+std::vector<std::int64_t> scored_images(const Cache& cache, std::int64_t max_images) {
+  const std::int64_t count = max_images > 0 ? std::min(max_images, cache.num_images()) : cache.num_images();
+  std::vector<std::int64_t> images;
+  for (std::int64_t image = 0; image < count; ++image)
+    if (cache.first_caption(image + 1) > cache.first_caption(image)) images.push_back(image);
+  const auto left_out = count - static_cast<std::int64_t>(images.size());
+  if (left_out > 0) log_warning(fmt::format("{} pictures have no reference caption and are not scored", left_out));
+  return images;
+}
+
+std::vector<std::string> draw_captions(VisionEncoderDecoder& model, const Cache& cache, const ImageProcessor& processor,
+                                       const Tokenizer& tokenizer, const GenerationConfig& generation,
+                                       const EvaluationOptions& options, const std::vector<std::int64_t>& images) {
   const at::NoGradGuard no_grad;
-  const auto begin = std::chrono::steady_clock::now();
-  const std::vector<std::int64_t> images = scored_images(cache, options.max_images);
-  if (images.empty()) throw DataError("the split holds no picture with a reference caption: nothing to evaluate");
-  Scorer scorer(options);
   model.eval();
   const c10::Device device = model.parameters().front().device();
   const auto total = static_cast<std::int64_t>(images.size());
   std::optional<Progress> progress;
   if (options.show_progress) progress.emplace("evaluate", total, "images");
-
   EngineOptions engine;
   engine.dtype = dtype_name(model.parameters().front().scalar_type());
   engine.max_rows = options.batch_size * generation.texts_per_picture();
   // Owned by the caller, who waits.
   Generator generator(model, generation, {std::shared_ptr<const Tokenizer>(), &tokenizer}, engine);
-  EvaluationReport report{.num_images = total};
+  std::vector<std::string> captions;
   for (std::int64_t first = 0; first < total; first += options.batch_size) {
     const std::int64_t last = std::min(total, first + options.batch_size);
     const std::vector<std::int64_t> batch(images.begin() + first, images.begin() + last);
     const at::Tensor pixels_BCHW = processor.normalize(read_batch(cache, batch).to(device));
-    const auto candidates = generate_candidates(generator, pixels_BCHW);
-    for (std::size_t row = 0; row < batch.size(); ++row) {
-      std::string text(trim(tokenizer.decode(candidates[row].front().ids)));
-      report.captions.push_back(score_caption(cache, batch[row], std::move(text), scorer));
-    }
+    for (const auto& candidates : generate_candidates(generator, pixels_BCHW))
+      captions.emplace_back(trim(tokenizer.decode(candidates.front().ids)));
     if (progress) progress->advance(last - first);
   }
+  return captions;
+}
+
+EvaluationReport score_captions(const Cache& cache, const std::vector<std::int64_t>& images,
+                                std::vector<std::string> captions, const EvaluationOptions& options) {
+  CAPSTAN_ASSERT(images.size() == captions.size());
+  Scorer scorer(options);
+  EvaluationReport report{.num_images = static_cast<std::int64_t>(images.size())};
+  for (std::size_t i = 0; i < images.size(); ++i)
+    report.captions.push_back(score_caption(cache, images[i], std::move(captions[i]), scorer));
   report.scores = scorer.result();
+  return report;
+}
+
+EvaluationReport evaluate(VisionEncoderDecoder& model, const Cache& cache, const ImageProcessor& processor,
+                          const Tokenizer& tokenizer, const GenerationConfig& generation,
+                          const EvaluationOptions& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  const std::vector<std::int64_t> images = scored_images(cache, options.max_images);
+  if (images.empty()) throw DataError("the split holds no picture with a reference caption: nothing to evaluate");
+  EvaluationReport report = score_captions(
+      cache, images, draw_captions(model, cache, processor, tokenizer, generation, options, images), options);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return report;
 }

@@ -164,23 +164,31 @@ void apply_adapter(VisionEncoderDecoder& model, const std::filesystem::path& dir
   remove_adapter(model);
 }
 
-void save_adapter(const VisionEncoderDecoder& model, const LoraConfig& config, const std::filesystem::path& directory,
-                  const std::string& base) {
-  TensorMap tensors;
-  std::vector<std::string> targets;
+AdapterSnapshot snapshot_adapter(const VisionEncoderDecoder& model, const LoraConfig& config, const std::string& base) {
+  AdapterSnapshot snapshot{.config = config, .base = base, .tensors = {}, .targets = {}, .modules = {}};
   const std::string prefix(kPrefix);
   for (const NamedLayer& item : linear_layers(model)) {
     if (!item.layer->has_lora()) continue;
-    targets.push_back(transformers_name(item.name));
-    tensors[prefix + targets.back() + std::string(kA)] = item.layer->lora_a().detach();
-    tensors[prefix + targets.back() + std::string(kB)] = item.layer->lora_b().detach();
+    snapshot.targets.push_back(transformers_name(item.name));
+    snapshot.tensors[prefix + snapshot.targets.back() + std::string(kA)] = item.layer->lora_a().detach();
+    snapshot.tensors[prefix + snapshot.targets.back() + std::string(kB)] = item.layer->lora_b().detach();
   }
   const std::vector<std::string> saved = saved_parameters(model, config);
   const TensorMap state = model.state();
-  for (const std::string& name : saved) tensors[prefix + transformers_name(name)] = state.at(name);
+  for (const std::string& name : saved) snapshot.tensors[prefix + transformers_name(name)] = state.at(name);
+  snapshot.modules = modules_around(saved);
+  return snapshot;
+}
+
+void write_adapter(const AdapterSnapshot& snapshot, const std::filesystem::path& directory) {
   std::filesystem::create_directories(directory);
-  write_safetensors(directory / kWeightsFile, tensors);
-  write_adapter_config(config, targets, modules_around(saved), base, directory);
+  write_safetensors(directory / kWeightsFile, snapshot.tensors);
+  write_adapter_config(snapshot.config, snapshot.targets, snapshot.modules, snapshot.base, directory);
+}
+
+void save_adapter(const VisionEncoderDecoder& model, const LoraConfig& config, const std::filesystem::path& directory,
+                  const std::string& base) {
+  write_adapter(snapshot_adapter(model, config, base), directory);
 }
 
 }  // namespace capstan

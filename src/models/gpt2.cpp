@@ -80,7 +80,11 @@ at::Tensor Gpt2::forward(const at::Tensor& input_ids_BT, const at::Tensor& encod
   if (cache != nullptr) prepare(*cache, blocks_.size(), num_new);
 
   const at::Tensor positions_TD = wpe_.narrow(0, num_past, num_new);
-  at::Tensor x_BTD = at::embedding(wte_, input_ids_BT) + positions_TD;
+  const at::Tensor embedded_BTD = at::embedding(wte_, input_ids_BT);
+  if (embedding_gradient_shrink_ != 1 && embedded_BTD.requires_grad())
+    embedded_BTD.register_hook(
+        [share = embedding_gradient_shrink_](const at::Tensor& gradient) { return gradient * share; });
+  at::Tensor x_BTD = embedded_BTD + positions_TD;
   x_BTD = at::dropout(x_BTD, config_.embd_pdrop, is_training());
   const AttentionMask mask = causal_mask(num_new, num_past, x_BTD.device());
   const bool recomputes = gradient_checkpointing_ && cache == nullptr && is_training() && at::GradMode::is_enabled();
@@ -98,8 +102,8 @@ at::Tensor Gpt2::forward(const at::Tensor& input_ids_BT, const at::Tensor& encod
   return ln_f_->forward(x_BTD);
 }
 
-at::Tensor Gpt2::lm_head(const at::Tensor& hidden) {
-  return at::linear(hidden, config_.tie_word_embeddings ? wte_ : lm_head_weight_);
-}
+at::Tensor Gpt2::lm_head(const at::Tensor& hidden) { return at::linear(hidden, lm_head_weight()); }
+
+const at::Tensor& Gpt2::lm_head_weight() const { return config_.tie_word_embeddings ? wte_ : lm_head_weight_; }
 
 }  // namespace capstan

@@ -81,9 +81,11 @@ at::Tensor Gpt2CrossAttention::forward(const at::Tensor& x_BTD, const at::Tensor
       v_BNSK = cache->cross_values[layer_] = v_BNSK.contiguous();
     }
   }
-  const at::Tensor q_BNTK = split_heads(q_attn_->forward(x_BTD), num_heads_);
+  // All texts of a picture look at it as one long text would: there is no mask here.
+  const at::Tensor q_BTD = q_attn_->forward(x_BTD);
+  const at::Tensor q_BNTK = split_heads(q_BTD.reshape({k_BNSK.size(0), -1, q_BTD.size(2)}), num_heads_);
   const AttentionOptions now = with_dropout(options, attn_dropout_, is_training());
-  return c_proj_->forward(merge_heads(attend(q_BNTK, k_BNSK, v_BNSK, {}, now)));
+  return c_proj_->forward(merge_heads(attend(q_BNTK, k_BNSK, v_BNSK, {}, now)).reshape(q_BTD.sizes()));
 }
 
 Gpt2Mlp::Gpt2Mlp(const Gpt2Config& config) : activation_(parse_activation(config.activation_function)) {

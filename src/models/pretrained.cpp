@@ -241,14 +241,18 @@ void save_config(const VisionEncoderDecoderConfig& config, const std::string& dt
 
 void save_pretrained(const VisionEncoderDecoder& model, const fs::path& directory,
                      std::optional<c10::ScalarType> dtype) {
+  save_pretrained(model.config(), model.state(), directory, dtype);
+}
+
+void save_pretrained(const VisionEncoderDecoderConfig& config, const TensorMap& state, const fs::path& directory,
+                     std::optional<c10::ScalarType> dtype) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) throw CheckpointError(fmt::format("{}: cannot be created ({}).", directory.string(), error.message()));
-  const TensorMap state = model.state();
   const c10::ScalarType written = dtype.value_or(state.at("decoder.transformer.wte.weight").scalar_type());
   write_safetensors(directory / "model.safetensors", state, {}, dtype);
-  write_json(directory / kGenerationFile, generation_config_json(model.config()));
-  save_config(model.config(), dtype_name(written), directory);
+  write_json(directory / kGenerationFile, generation_config_json(config));
+  save_config(config, dtype_name(written), directory);
 }
 
 }  // namespace capstan

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "capstan/core/base64.h"
 #include "capstan/core/strings.h"
-#include "serve/base64.h"
 #include "serve/http_error.h"
 
 namespace capstan::serve {

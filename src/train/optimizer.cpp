@@ -1,7 +1,8 @@
 #include "capstan/train/optimizer.h"
 
-#include <torch/nn/module.h>
+#include <fmt/format.h>
 
+#include "capstan/core/error.h"
 #include "capstan/core/strings.h"
 
 namespace capstan {
@@ -21,26 +22,23 @@ const Registry<OptimizerEntry>& optimizers() {
   return registry;
 }
 
-namespace {
-
-// Trainer.get_decay_parameter_names of transformers looks at module types and names; for its ViT and GPT-2 names
-// the words below say the same ("ln_1", "ln_cross_attn", "layernorm_before", "layer_norm1", "q_norm").
-bool takes_decay(const std::string& name) {
-  if (name.find("bias") != std::string::npos) return false;
-  for (const std::string& part : split(to_lower_ascii(name), '.'))
-    if (part.find("layernorm") != std::string::npos || part.starts_with("ln_") || part.starts_with("layer_norm") ||
-        part == "norm" || part.ends_with("_norm"))
-      return false;
-  return true;
-}
-
-}  // namespace
-
-std::vector<NamedParameter> trainable_parameters(const torch::nn::Module& module) {
-  std::vector<NamedParameter> result;
-  for (const auto& item : module.named_parameters())
-    if (item.value().requires_grad()) result.push_back({item.key(), item.value(), takes_decay(item.key())});
-  return result;
+void copy_state(const TensorMap& own, const TensorMap& tensors) {
+  std::vector<std::string> problems;
+  for (const auto& [name, tensor] : own) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end())
+      problems.push_back(name + " is missing");
+    else if (found->second.sizes() != tensor.sizes())
+      problems.push_back(fmt::format("{} has another shape than its parameter", name));
+  }
+  for (const auto& [name, tensor] : tensors)
+    if (!own.contains(name)) problems.push_back(name + " belongs to no parameter of the model");
+  if (problems.size() > 5) problems.resize(5);
+  if (!problems.empty())
+    throw CheckpointError("optimizer state does not fit the model: " + join(problems, "; ") +
+                          ". Was another part of the model frozen then?");
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : own) tensor.copy_(tensors.at(name));
 }
 
 }  // namespace capstan

@@ -4,85 +4,131 @@
 
 #include <nlohmann/json.hpp>
 
+#include "capstan/core/error.h"
 #include "capstan/core/log.h"
 #include "capstan/core/strings.h"
 
 namespace capstan {
+namespace {
 
 using Json = nlohmann::ordered_json;
+using Figures = std::vector<std::pair<std::string, double>>;
 
-Telemetry::Telemetry(RunDir& directory, TrainerState& state, std::int64_t logging_steps, std::int64_t num_steps,
-                     std::int64_t num_samples, std::int64_t captions_per_step)
+double per_second(double count, double seconds) { return seconds > 0 ? count / seconds : 0; }
+
+}  // namespace
+
+Telemetry::Telemetry(RunDir& directory, TrainerState& state, const TrainerConfig& config, const FlopCounter& flops,
+                     const TelemetryOptions& options)
     : directory_(directory),
       state_(state),
-      logging_steps_(logging_steps),
-      num_steps_(num_steps),
-      num_samples_(num_samples),
-      progress_("train", num_steps * captions_per_step, "captions", state.global_step * captions_per_step) {
+      flops_(flops),
+      options_(options),
+      progress_("train", options.writes ? options.num_steps * options.samples_per_step : 0, "samples",
+                state.global_step * options.samples_per_step) {
+  if (!options_.writes) return;
   directory_.write_metrics(state_.log_history);
+  reporting_.emplace(config, directory_.path(), state_.global_step);
 }
 
-double Telemetry::epoch() const { return static_cast<double>(state_.position) / static_cast<double>(num_samples_); }
+double Telemetry::epoch() const {
+  return static_cast<double>(state_.position) / static_cast<double>(options_.num_samples);
+}
 
-void Telemetry::record(const StepResult& result) {
+void Telemetry::record(const StepResult& result, std::int64_t step, double seconds, double wait_seconds) {
   LogWindow& window = state_.window;
-  window.seconds += result.seconds;
-  window.captions += result.num_captions;
-  if (result.skipped) {
-    record_skipped(result);
-  } else {
+  window.seconds += seconds;
+  window.wait_seconds += wait_seconds;
+  window.captions += result.counts.captions;
+  window.images += result.counts.images;
+  window.tokens += result.counts.tokens;
+  window.flops += flops_.flops(result.counts);
+  if (!result.skipped) {
     window.loss += result.loss;
     ++window.steps;
   }
-  progress_.set_note(fmt::format("step {}/{}  loss {:.4f}  lr {:.2e}", state_.global_step, num_steps_, result.loss,
-                                 result.learning_rate));
-  progress_.advance(result.num_captions);
-  if (state_.global_step % logging_steps_ == 0 || state_.global_step == num_steps_) write_line(result);
+  if (!options_.writes) return;
+  progress_.set_note(
+      fmt::format("step {}/{}  loss {:.4f}  lr {:.2e}", step, options_.num_steps, result.loss, result.learning_rate));
+  progress_.advance(options_.samples_per_step);
 }
 
-void Telemetry::write_line(const StepResult& result) {
-  LogWindow& window = state_.window;
+void Telemetry::write_line(const StepResult& result, std::int64_t step) {
+  const LogWindow window = std::exchange(state_.window, {});
   if (window.steps == 0) return;
-  const double loss = window.loss / static_cast<double>(window.steps);
-  const double speed = window.seconds > 0 ? static_cast<double>(window.captions) / window.seconds : 0;
-  append(Json{{"step", state_.global_step},
-              {"epoch", epoch()},
-              {"loss", loss},
-              {"learning_rate", result.learning_rate},
-              {"grad_norm", result.grad_norm},
-              {"captions_per_second", speed}}
-             .dump());
-  if (!progress_visible())
-    log_info(fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  lr {:.2e}  {:.1f} captions/s  {} left",
-                         state_.global_step, num_steps_, epoch(), loss, result.learning_rate, speed,
-                         human_duration(progress_.seconds_left())));
-  window = {};
-}
-
-void Telemetry::record_skipped(const StepResult& result) {
-  progress_.pause();
-  log_warning(fmt::format("step {}: update skipped, the loss is {} and the gradient norm {}", state_.global_step,
-                          result.loss, result.grad_norm));
-  append(Json{{"step", state_.global_step}, {"epoch", epoch()}, {"event", "update_skipped"}}.dump());
+  const auto rate = [&](std::int64_t count) { return per_second(static_cast<double>(count), window.seconds); };
+  Figures figures{{"loss", window.loss / static_cast<double>(window.steps)},
+                  {"learning_rate", result.learning_rate},
+                  {"grad_norm", result.grad_norm},
+                  {"captions_per_second", rate(window.captions)},
+                  {"images_per_second", rate(window.images)},
+                  {"tokens_per_second", rate(window.tokens)},
+                  {"data_wait", per_second(window.wait_seconds, window.seconds)}};
+  if (options_.peak_flops > 0)
+    figures.emplace_back("mfu", per_second(window.flops, window.seconds) / options_.peak_flops);
+  if (result.loss_scale != 1) figures.emplace_back("loss_scale", result.loss_scale);
+  figures.emplace_back("memory_bytes", static_cast<double>(peak_memory_bytes(options_.device)));
+  Json line{{"step", step}, {"epoch", epoch()}};
+  for (const auto& [name, value] : figures) line[name] = value;
+  append(line.dump());
+  if (!options_.writes) return;
+  reporting_->scalars("train", step, figures);
+  if (progress_visible()) return;
+  std::string text = fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  lr {:.2e}  {:.1f} captions/s  wait {:.1f} %",
+                                 step, options_.num_steps, epoch(), figures[0].second, result.learning_rate,
+                                 figures[3].second, 100 * figures[6].second);
+  if (options_.peak_flops > 0)
+    text += fmt::format("  mfu {:.1f} %", 100 * per_second(window.flops, window.seconds) / options_.peak_flops);
+  log_info(text + fmt::format("  {} left", human_duration(progress_.seconds_left())));
 }
 
 void Telemetry::record_evaluation(const std::map<std::string, double>& scores, double seconds) {
   Json line{{"step", state_.global_step}, {"epoch", epoch()}};
   std::string text =
-      fmt::format("step {}/{}  evaluation in {} ", state_.global_step, num_steps_, human_duration(seconds));
+      fmt::format("step {}/{}  evaluation in {} ", state_.global_step, options_.num_steps, human_duration(seconds));
+  Figures figures;
   for (const auto& [name, value] : scores) {
     line["eval_" + name] = value;
+    figures.emplace_back(name, value);
     text += fmt::format("  {} {:.4f}", name, value);
   }
   line["eval_seconds"] = seconds;
   append(line.dump());
+  if (!options_.writes) return;
+  reporting_->scalars("eval", state_.global_step, figures);
   progress_.pause();
   log_info(text);
 }
 
+void Telemetry::record_event(const std::string& event, const Figures& facts, const std::string& message) {
+  Json line{{"step", state_.global_step}, {"epoch", epoch()}, {"event", event}};
+  for (const auto& [name, value] : facts) line[name] = value;
+  append(line.dump());
+  if (!options_.writes) return;
+  progress_.pause();
+  log_warning(message);
+}
+
+void Telemetry::rolled_back() {
+  if (!options_.writes) return;
+  behind_ = true;  // the next line rewrites the file
+  reporting_->go_on_after(state_.global_step);
+}
+
+// A full disk is no reason to lose the training: lines that could not be written follow with the next that can.
 void Telemetry::append(const std::string& line) {
   state_.log_history.push_back(line);
-  directory_.append_metrics(line);
+  if (!options_.writes) return;
+  try {
+    if (behind_)
+      directory_.write_metrics(state_.log_history);
+    else
+      directory_.append_metrics(line);
+    behind_ = false;
+  } catch (const DataError& error) {
+    if (!behind_) log_warning(fmt::format("{}; training goes on, later lines will bring this one", error.what()));
+    behind_ = true;
+  }
 }
 
 }  // namespace capstan

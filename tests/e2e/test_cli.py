@@ -6,7 +6,8 @@ import shutil
 import pytest
 import tiny
 
-COMMANDS = ("prepare", "train", "evaluate", "caption", "export", "score", "tokenize", "inspect", "list", "document")
+COMMANDS = ("prepare", "train", "evaluate", "caption", "export", "score", "tokenize", "inspect", "compare", "report",
+            "list", "document")  # fmt: skip
 
 
 def assert_empty(folder):

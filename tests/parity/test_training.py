@@ -9,7 +9,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 TOLERANCE = 1e-4  # relative, at every step
-STEPS = 20
+STEPS = 50
 
 
 @pytest.fixture(scope="module")

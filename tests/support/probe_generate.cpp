@@ -11,7 +11,10 @@
 #include <algorithm>
 #include <string_view>
 
+#include <nlohmann/json.hpp>
+
 #include "capstan/checkpoint/safetensors.h"
+#include "capstan/core/json.h"
 #include "capstan/generate/decode.h"
 #include "capstan/generate/generator.h"
 #include "capstan/models/pretrained.h"

@@ -6,6 +6,7 @@
 
 #include <string_view>
 
+#include "capstan/config/load.h"  // JSON is YAML
 #include "capstan/models/adapters.h"
 #include "capstan/models/pretrained.h"
 #include "capstan/nn/init.h"
@@ -53,7 +54,7 @@ int probe_lora(int argc, char** argv) {
   }
   if (command != "lora-make" || argc != 7) return -1;
   const auto model = load_pretrained(argv[2]);
-  const auto config = testing::read_json_config<LoraConfig>(argv[3]);
+  const auto config = config::load<LoraConfig>(argv[3], {});
   add_adapter(*model, config, 5);
   for (const NamedLayer& item : linear_layers(*model))
     if (item.layer->has_lora()) init_normal(item.layer->lora_b(), 0.2, 6, item.name);

@@ -4,6 +4,7 @@
 //                                                              training configuration of KIND
 #include <string_view>
 
+#include "capstan/config/load.h"  // JSON is YAML
 #include "capstan/core/files.h"
 #include "capstan/core/strings.h"
 #include "capstan/text/train.h"
@@ -14,7 +15,7 @@ int probe_text(int argc, char** argv) {
   using namespace capstan;
   const std::string_view command = argc > 1 ? argv[1] : "";
   if (command == "tokenizer-save" && (argc == 4 || argc == 5)) {
-    const auto options = argc == 5 ? testing::read_json_config<TokenizerOptions>(argv[4]) : TokenizerOptions{};
+    const auto options = argc == 5 ? config::load<TokenizerOptions>(argv[4], {}) : TokenizerOptions{};
     load_tokenizer(argv[2], options)->save(argv[3]);
     return 0;
   }
@@ -22,9 +23,9 @@ int probe_text(int argc, char** argv) {
   auto captions = split(read_file(argv[3]), '\n');
   if (!captions.empty() && captions.back().empty()) captions.pop_back();
   if (std::string_view(argv[2]) == "byte_bpe") {
-    train_byte_bpe(captions, testing::read_json_config<ByteBpeTrainingConfig>(argv[4]), argv[5]);
+    train_byte_bpe(captions, config::load<ByteBpeTrainingConfig>(argv[4], {}), argv[5]);
   } else {
-    train_sentencepiece(captions, testing::read_json_config<SentencePieceTrainingConfig>(argv[4]), argv[5]);
+    train_sentencepiece(captions, config::load<SentencePieceTrainingConfig>(argv[4], {}), argv[5]);
   }
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "capstan/checkpoint/safetensors.h"
+#include "capstan/config/load.h"  // JSON is YAML
 #include "capstan/core/files.h"
 #include "capstan/core/json.h"
 #include "capstan/models/adapters.h"
@@ -26,11 +27,15 @@ std::vector<CaptionBatch> read_batches(const TensorMap& tensors) {
   std::int64_t image = 0;
   for (std::size_t n = 0; tensors.contains("labels." + std::to_string(n)); ++n) {
     CaptionBatch& batch = batches.emplace_back();
-    batch.pixels_BHWC = tensors.at("pixels." + std::to_string(n));
+    batch.pixels_PHWC = tensors.at("pixels." + std::to_string(n));
     batch.labels_BT = tensors.at("labels." + std::to_string(n));
     batch.num_label_tokens = batch.labels_BT.ne(-100).sum().item<std::int64_t>();
-    for (std::int64_t row = 0; row < batch.labels_BT.size(0); ++row) batch.images.push_back(image++);
+    for (std::int64_t row = 0; row < batch.labels_BT.size(0); ++row) {
+      batch.images.push_back(image++);
+      batch.picture_of_row.push_back(row);
+    }
     batch.captions = batch.images;
+    batch.num_captions = batch.labels_BT.size(0);
   }
   return batches;
 }
@@ -41,12 +46,14 @@ std::vector<CaptionBatch> read_batches(const TensorMap& tensors) {
 int probe_train(int argc, char** argv) {
   if (argc < 6 || argc > 7 || std::string_view(argv[1]) != "train") return -1;
   const fs::path model_dir = argv[2], batches_file = argv[3], options_file = argv[4], output = argv[5];
-  const auto config = testing::read_json_config<TrainerConfig>(options_file);
+  const auto config = config::load<TrainerConfig>(options_file, {});
   const auto batches = read_batches(read_safetensors(batches_file));
   const auto accumulation = static_cast<std::size_t>(config.gradient_accumulation_steps);
   const auto num_steps = static_cast<std::int64_t>(batches.size() / accumulation);
   const ScheduleOptions schedule{.num_warmup_steps = num_warmup_steps(config, num_steps),
-                                 .num_training_steps = num_steps};
+                                 .num_training_steps = num_steps,
+                                 .learning_rate = config.learning_rate,
+                                 .kwargs = config.lr_scheduler_kwargs};
 
   const auto model = load_pretrained(model_dir);
   if (argc == 7) {
@@ -61,7 +68,9 @@ int probe_train(int argc, char** argv) {
   for (std::int64_t step = 0; step < num_steps; ++step) {
     const std::span micro(batches.data() + static_cast<std::size_t>(step) * accumulation, accumulation);
     const double factor = schedules().find(config.lr_scheduler_type).factor(step, schedule);
-    const StepResult result = update.run(micro, config.learning_rate * factor);
+    StepSignals signals;
+    const StepResult result =
+        update.run(micro, update.agree(micro, signals), step + 1, config.learning_rate * factor).result();
     steps.push_back({{"loss", result.loss}, {"grad_norm", result.grad_norm}, {"learning_rate", result.learning_rate}});
   }
   fs::create_directories(output);

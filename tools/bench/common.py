@@ -198,7 +198,8 @@ class Report:
         for side, values in runs.items():
             spread = (max(values) - min(values)) / medians[side]
             ratio = "" if side == ours else f"   {ours} is {medians[ours] / medians[side]:.2f} times that"
-            print(f"  {side:40} {medians[side]:>14,.1f}  {spread:6.1%}{ratio}", flush=True)
+            digits = 1 if medians[side] >= 100 else 3
+            print(f"  {side:40} {medians[side]:>14,.{digits}f}  {spread:6.1%}{ratio}", flush=True)
         self.rows.append({"name": name, "unit": unit, "runs": runs, "medians": medians,
                           "ratios": {side: medians[ours] / medians[side] for side in runs if side != ours}})
         return medians
@@ -207,10 +208,13 @@ class Report:
         self.values[name] = value
         print(f"{name:56} {value:>14,.4g} {unit}", flush=True)
 
-    def target(self, name, value, at_least):
-        met = value >= at_least
-        self.values[f"target: {name}"] = {"value": value, "at_least": at_least, "met": met}
-        print(f"target {name:49} {value:>14,.2f} (at least {at_least:g}): {'met' if met else 'MISSED'}", flush=True)
+    def target(self, name, value, at_least=None, at_most=None):
+        """One of `at_least` and `at_most` is given."""
+        met = value >= at_least if at_most is None else value <= at_most
+        bound = {"at_least": at_least} if at_most is None else {"at_most": at_most}
+        self.values[f"target: {name}"] = {"value": value, **bound, "met": met}
+        said = " ".join(f"{key.replace('_', ' ')} {limit:g}" for key, limit in bound.items())
+        print(f"target {name:49} {value:>14,.2f} ({said}): {'met' if met else 'MISSED'}", flush=True)
 
     def finish(self):
         if self.options.json:

@@ -57,8 +57,8 @@ int run(int argc, char** argv) {
   const auto begin = Clock::now();
   do {
     const CaptionBatch batch = loader.next();
-    num_images += batch.pixels_BHWC.size(0);
-    check += batch.pixels_BHWC.const_data_ptr<std::uint8_t>()[batch.pixels_BHWC.numel() - 1];
+    num_images += batch.pixels_PHWC.size(0);
+    check += batch.pixels_PHWC.const_data_ptr<std::uint8_t>()[batch.pixels_PHWC.numel() - 1];
     elapsed = Clock::now() - begin;
   } while (elapsed.count() < std::atof(argv[5]));
   fmt::print(

@@ -53,6 +53,7 @@ int run_program(int argc, char** argv, const std::vector<Command>& commands) {
       "Example:\n  capstan prepare configs/data/scenes.yaml && capstan train configs/train/scenes.yaml\n"
       "Help on a command: capstan COMMAND --help");
   Arguments arguments;
+  arguments.words.assign(argv, argv + argc);
   std::vector<std::string> words;
   for (const auto& command : commands) {
     CLI::App* const sub = app.add_subcommand(command.name, command.summary);

@@ -11,6 +11,7 @@ struct Arguments {
   std::vector<std::string> overrides;  // key.path=value
   bool dump_config = false;
   bool dry_run = false;
+  std::vector<char*> words;  // the whole command line, for a command that starts the program again
 
   std::string config() const { return paths.empty() ? "" : paths.front(); }
 };

@@ -22,6 +22,9 @@ EvaluateRun load_evaluate_run(const std::string& path, const std::vector<std::st
 
 // `dry_run`: opens and checks every input, reports what would be done, writes nothing.
 PrepareSummary run_prepare(const PrepareRun& run, bool dry_run);
+// Processes that `capstan train` has to start on this host; 1: it trains itself, alone or as one of those that
+// torchrun, SLURM or it started.
+int processes_to_start(const TrainRun& run);
 TrainResult run_train(const TrainRun& run, bool dry_run);
 EvaluationReport run_evaluate(const EvaluateRun& run, bool dry_run);
 

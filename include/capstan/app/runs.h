@@ -108,7 +108,11 @@ struct TrainRun {
   std::string resume = "auto";
   ModelSection model;
   TrainerConfig train;
+  ParallelConfig parallel;
   GenerationConfig generation;
+  std::vector<config::Component> stages;
+  // Each stage with what it has from here, in order; filled in by load_train_run. Empty for a run without stages.
+  std::vector<TrainRun> resolved_stages;
 
   template <class Visitor>
   void fields(Visitor& v) {
@@ -119,6 +123,11 @@ struct TrainRun {
     v("resume", resume, "auto continues a run that was cut short, never refuses to, or a checkpoint to go on from.");
     v("model", model, "What is trained.");
     v("train", train, "How it is trained.");
+    v("parallel", parallel, "How processes share the work.");
+    v("stages", stages,
+      "Runs that follow each other, each a name and under `config` the keys in which it differs (data, model.freeze, "
+      "train.learning_rate, ...). A stage starts from the best weights of the one before; its folder is "
+      "OUTPUT/<number>-<name>.");
     v("generation", generation, "How captions are drawn in evaluations, and the default of the finished model.");
   }
 };

@@ -20,11 +20,13 @@ struct CheckpointInfo {
   std::int64_t step = 0;
 };
 
-// One process trains into a run at a time; one thread uses the object.
+// One process trains into a run at a time. save_checkpoint() and rotate() may be called by another thread than the
+// rest.
 class RunDir {
  public:
-  // Creates the folder where needed and removes what an earlier crash left half-written.
-  explicit RunDir(std::filesystem::path root);
+  // Creates the folder where needed and removes what an earlier crash left half-written. `writes`: false for a process
+  // that only reads what another one writes, which leaves everything as it is.
+  explicit RunDir(std::filesystem::path root, bool writes = true);
 
   const std::filesystem::path& path() const { return root_; }
   std::filesystem::path checkpoint_path(std::int64_t step) const;
@@ -38,8 +40,9 @@ class RunDir {
   std::optional<CheckpointInfo> newest_valid() const;
   // Renames checkpoints after `step` to "checkpoint-<n>.superseded": the run goes on from `step` without them.
   void set_aside_after(std::int64_t step);
-  // Removes the oldest checkpoints beyond the newest `limit` (0: none), never `keep` (a folder name, may be empty).
-  void rotate(std::int64_t limit, const std::string& keep);
+  // Removes the oldest checkpoints beyond the newest `limit` (0: none), never `keep` (a folder name, may be empty) nor
+  // those of the steps `for_good`, which do not count either.
+  void rotate(std::int64_t limit, const std::string& keep, std::span<const std::int64_t> for_good = {});
 
   void write_config(std::string_view yaml);
   void write_metrics(std::span<const std::string> lines);  // replaces metrics.jsonl
@@ -56,12 +59,7 @@ std::vector<CheckpointInfo> list_checkpoints(const std::filesystem::path& run);
 void require_valid_checkpoint(const std::filesystem::path& checkpoint);
 
 // The model folder that `path` means: itself when it holds a config.json, else the best checkpoint of a run, or its
-// newest valid one. CheckpointError says what was looked for.
+// newest valid one; of a run in stages those of the last stage that has any. CheckpointError says what was looked for.
 std::filesystem::path resolve_model_directory(const std::filesystem::path& path);
-
-// Texts for people. describe_run: checkpoints, best score, last metrics and a loss curve.
-std::string describe_run(const std::filesystem::path& run);
-// describe_checkpoint: step, scores, files with sizes, and whether all files are as written.
-std::string describe_checkpoint(const std::filesystem::path& checkpoint);
 
 }  // namespace capstan

@@ -16,6 +16,9 @@ Node parse_yaml(const std::string& text, const std::string& name);
 // Maps are merged key by key; lists and values replace. A number in a key path addresses a list entry.
 Node load_tree(const std::filesystem::path& path, std::span<const std::string> overrides);
 
+// `top` over `base`: maps key by key; lists and values replace.
+void merge(Node& base, Node top);
+
 // Applies one "key.path=value"; the value is YAML, so lists are written [a, b]. ConfigError when it has no '='.
 void apply_override(Node& root, const std::string& text);
 

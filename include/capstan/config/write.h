@@ -21,6 +21,19 @@ inline std::string format_value(int value) { return format_value(std::int64_t{va
 std::string format_value(const Node& value);
 std::string format_value(const Component& value);
 
+struct AnyVisitor {
+  template <class... Arguments>
+  void operator()(Arguments&&...) {}
+};
+
+template <class T>
+concept HasFields = requires(T& value, AnyVisitor& visitor) { value.fields(visitor); };
+
+// A struct in flow style, for lists of them: {params: [encoder], learning_rate: 1e-05}.
+template <class T>
+  requires HasFields<T>
+std::string format_value(const T& value);
+
 template <class T>
 std::string format_value(const std::optional<T>& value) {
   return value ? format_value(*value) : "null";
@@ -33,13 +46,27 @@ std::string format_value(const std::vector<T>& values) {
   return text + "]";
 }
 
-struct AnyVisitor {
-  template <class... Arguments>
-  void operator()(Arguments&&...) {}
+class FlowWriter {
+ public:
+  template <class T>
+  void operator()(const char* key, T& value, const char*, const Limits& = {}) {
+    if (!text_.empty()) text_.append(", ");
+    text_.append(key).append(": ").append(format_value(value));
+  }
+  std::string text() const { return std::string("{").append(text_).append("}"); }
+
+ private:
+  std::string text_;
 };
 
 template <class T>
-concept HasFields = requires(T& value, AnyVisitor& visitor) { value.fields(visitor); };
+  requires HasFields<T>
+std::string format_value(const T& value) {
+  T copy = value;  // fields() takes no const object
+  FlowWriter writer;
+  copy.fields(writer);
+  return writer.text();
+}
 
 // "integer, at least 1", "text: linear or cosine" for the reference.
 std::string describe_type(const char* type, const Limits& limits);
@@ -114,11 +141,22 @@ class TableWriter {
       text_ += nested.text_;
     } else {
       row(name, describe_type(type_name<T>().c_str(), limits), format_value(value), doc);
+      if constexpr (requires { typename T::value_type; }) entries<typename T::value_type>(name);
     }
   }
   const std::string& text() const { return text_; }
 
  private:
+  // What the entries of a list of structs hold.
+  template <class Entry>
+  void entries(const std::string& name) {
+    if constexpr (HasFields<Entry>) {
+      Entry entry;
+      TableWriter nested(name + "[]");
+      entry.fields(nested);
+      text_ += nested.text_;
+    }
+  }
   void row(const std::string& name, const std::string& type, const std::string& value, const char* doc);
   std::string path_;
   std::string text_;

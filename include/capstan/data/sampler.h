@@ -20,6 +20,9 @@ struct SamplerOptions {
   // Of each picture every caption is a sample of its own ("all"), or only the first ("first"), or another one each
   // epoch ("random").
   std::string captions = "all";
+  // Captions of a picture that are trained on together; 0: all of them. With captions "all", an epoch still holds every
+  // caption once: a picture comes in groups of so many, cut anew each epoch. "first" and "random" take so many of each.
+  std::int64_t captions_per_image = 1;
   // Samples of similar length come together, to save padding: stretches of kLengthChunk samples are sorted by length
   // and cut into runs, and the runs shuffled.
   bool group_by_length = false;
@@ -27,7 +30,7 @@ struct SamplerOptions {
 
 struct Sample {
   std::int64_t image = 0;
-  std::int64_t caption = 0;
+  std::vector<std::int64_t> captions{};  // of that picture, at least one
   std::int64_t epoch = 0;
 };
 

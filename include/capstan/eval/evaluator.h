@@ -43,6 +43,17 @@ EvaluationReport evaluate(VisionEncoderDecoder& model, const Cache& cache, const
                           const Tokenizer& tokenizer, const GenerationConfig& generation,
                           const EvaluationOptions& options);
 
+// The parts of it, for processes that share the work. Pictures that can be scored: those with a reference, of the first
+// `max_images` (0: all).
+std::vector<std::int64_t> scored_images(const Cache& cache, std::int64_t max_images);
+// A caption of each of `images`.
+std::vector<std::string> draw_captions(VisionEncoderDecoder& model, const Cache& cache, const ImageProcessor& processor,
+                                       const Tokenizer& tokenizer, const GenerationConfig& generation,
+                                       const EvaluationOptions& options, const std::vector<std::int64_t>& images);
+// Scores of the captions of `images`.
+EvaluationReport score_captions(const Cache& cache, const std::vector<std::int64_t>& images,
+                                std::vector<std::string> captions, const EvaluationOptions& options);
+
 // evaluation.json with every score and caption.
 void write_evaluation(const EvaluationReport& report, const std::filesystem::path& path);
 // A table of scores and `samples` captions for people.

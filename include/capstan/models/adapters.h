@@ -86,6 +86,17 @@ void restore_adapter(VisionEncoderDecoder& model, const std::filesystem::path& d
 // load_adapter, merged for good: afterwards an ordinary model.
 void apply_adapter(VisionEncoderDecoder& model, const std::filesystem::path& directory);
 
+// What save_adapter writes. Tensors share the model's memory.
+struct AdapterSnapshot {
+  LoraConfig config;
+  std::string base;
+  TensorMap tensors;                 // by peft's names
+  std::vector<std::string> targets;  // layers that are adapted
+  std::vector<std::string> modules;  // saved whole
+};
+AdapterSnapshot snapshot_adapter(const VisionEncoderDecoder& model, const LoraConfig& config, const std::string& base);
+void write_adapter(const AdapterSnapshot& snapshot, const std::filesystem::path& directory);
+
 // The model's adapter and modules_to_save, for PeftModel.from_pretrained with transformers 5's
 // VisionEncoderDecoderModel and for load_adapter. `base` is what base_model_name_or_path says.
 void save_adapter(const VisionEncoderDecoder& model, const LoraConfig& config, const std::filesystem::path& directory,

@@ -94,13 +94,18 @@ class Gpt2 : public torch::nn::Module {
  public:
   explicit Gpt2(const Gpt2Config& config);
   // input_ids int64 [B, T] -> hidden states after ln_f [B, T, D]. With `cache`, positions start at cache->length,
-  // which grows by T. `encoder_hidden_BSD` may be undefined when there is no cross-attention or the cache holds it;
+  // which grows by T. `encoder_hidden_BSD` may be of fewer pictures, P with B a multiple of P: those texts that share
+  // a picture then stand beside each other. It may be undefined when there is no cross-attention or the cache holds it;
   // where neither is so, the blocks leave their cross-attention out, as transformers does.
   // Ids must lie in the vocabulary. DataError when the text does not fit n_positions.
   at::Tensor forward(const at::Tensor& input_ids_BT, const at::Tensor& encoder_hidden_BSD, Gpt2Cache* cache = nullptr);
   at::Tensor lm_head(const at::Tensor& hidden);  // [..., D] -> [..., V]
+  const at::Tensor& lm_head_weight() const;      // [V, D]; the token embedding where they are tied
   // In training without a cache, keep only each block's inputs and compute the block again for the gradients.
   void set_gradient_checkpointing(bool on) { gradient_checkpointing_ = on; }
+  // Share of the gradient that reaches the token embeddings from the input side; 1 is all of it (GLM-130B, Zeng et al.,
+  // 2022, found a tenth to keep training stable).
+  void set_embedding_gradient_shrink(double share) { embedding_gradient_shrink_ = share; }
   void set_drop_path_rate(double rate);
   void set_attn_implementation(std::string_view name);  // "sdpa" or "eager"; reorder_and_upcast_attn is always eager
   const Gpt2Config& config() const { return config_; }
@@ -108,6 +113,7 @@ class Gpt2 : public torch::nn::Module {
  private:
   Gpt2Config config_;
   bool gradient_checkpointing_ = false;
+  double embedding_gradient_shrink_ = 1;
   at::Tensor wte_;             // [V, D]
   at::Tensor wpe_;             // [n_positions, D]
   at::Tensor lm_head_weight_;  // [V, D]; undefined when tied to wte

@@ -42,6 +42,10 @@ LoadReport check_pretrained(const std::filesystem::path& directory);
 void save_pretrained(const VisionEncoderDecoder& model, const std::filesystem::path& directory,
                      std::optional<c10::ScalarType> dtype = std::nullopt);
 
+// The same of weights that are not in a model at the moment: `state` as VisionEncoderDecoder::state() gives it.
+void save_pretrained(const VisionEncoderDecoderConfig& config, const TensorMap& state,
+                     const std::filesystem::path& directory, std::optional<c10::ScalarType> dtype = std::nullopt);
+
 // config.json alone, for folders whose weights have another form; `dtype` names their type ("float32").
 void save_config(const VisionEncoderDecoderConfig& config, const std::string& dtype,
                  const std::filesystem::path& directory);

@@ -68,6 +68,7 @@ class VisionEncoderDecoder : public torch::nn::Module {
 
   const VisionEncoderDecoderConfig& config() const { return config_; }
   VisionEncoder& encoder() { return *encoder_; }
+  const VisionEncoder& encoder() const { return *encoder_; }
   Gpt2& decoder() { return *decoder_; }
 
   // Parameters and buffers under Hugging Face's names, sharing the model's memory. The tied lm_head is left out, as

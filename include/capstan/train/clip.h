@@ -1,4 +1,4 @@
-// Gradient clipping by total norm.
+// Clipping by total norm, without a pass over the gradients of its own.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -8,8 +8,11 @@
 
 namespace capstan {
 
-// torch.nn.utils.clip_grad_norm_: scales all gradients by max_norm / (norm + 1e-6) where that is below 1.
-// Returns the norm before clipping as a scalar on the device, so that nothing waits for it. `max_norm` 0 only measures.
-at::Tensor clip_gradients(std::span<const NamedParameter> parameters, double max_norm);
+// Euclidean norm of all gradients together, a float32 scalar on their device, so that nothing waits for it.
+at::Tensor gradient_norm(std::span<const NamedParameter> parameters);
+
+// What gradients of this norm are divided by where torch.nn.utils.clip_grad_norm_ would scale them by
+// max_norm / (norm + 1e-6): 1 where that is above 1, or where max_norm is 0. Scalar like `norm`.
+at::Tensor clip_divisor(const at::Tensor& norm, double max_norm);
 
 }  // namespace capstan

@@ -1,42 +1,66 @@
-// What people see of a run: progress, log lines and metrics.jsonl.
+// What people see of a run: progress, log lines, metrics.jsonl and reports. The other processes of a run keep the same
+// history without writing it.
 #pragma once
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "capstan/checkpoint/run_dir.h"
 #include "capstan/core/progress.h"
+#include "capstan/eval/evaluator.h"
+#include "capstan/train/reporting.h"
 #include "capstan/train/state.h"
 #include "capstan/train/step.h"
+#include "capstan/train/throughput.h"
 
 namespace capstan {
 
+struct TelemetryOptions {
+  std::int64_t num_steps = 1;
+  std::int64_t num_samples = 1;       // in an epoch
+  std::int64_t samples_per_step = 1;  // over all processes
+  bool writes = true;                 // false: not the main process
+  double peak_flops = 0;              // of all processes together; 0: unknown
+  c10::Device device = c10::kCPU;
+};
+
 class Telemetry {
  public:
-  // `state` and `directory` are used until the object goes. Rewrites metrics.jsonl from the state's history, so that
-  // lines written after the checkpoint that a run continues from are gone.
-  Telemetry(RunDir& directory, TrainerState& state, std::int64_t logging_steps, std::int64_t num_steps,
-            std::int64_t num_samples, std::int64_t captions_per_step);
+  // `state`, `directory` and `flops` are used until the object goes. Rewrites metrics.jsonl from the state's history,
+  // so that lines written after the checkpoint that a run continues from are gone.
+  Telemetry(RunDir& directory, TrainerState& state, const TrainerConfig& config, const FlopCounter& flops,
+            const TelemetryOptions& options);
 
-  // Called after each update: moves the progress on and, every logging_steps, writes a line with the mean loss,
-  // rate, gradient norm and captions per second since the line before.
-  void record(const StepResult& result);
+  // Called after each update with its number and how long it took, `wait_seconds` of it for data.
+  void record(const StepResult& result, std::int64_t step, double seconds, double wait_seconds);
+  // A line with means and rates since the line before.
+  void write_line(const StepResult& result, std::int64_t step);
   // Scores of the validation split, written under "eval_<name>".
   void record_evaluation(const std::map<std::string, double>& scores, double seconds);
+  void record_event(const std::string& event, const std::vector<std::pair<std::string, double>>& facts,
+                    const std::string& message);
+  // The history was cut back to a checkpoint's.
+  void rolled_back();
   // Takes the live line away so that other text can be printed.
   void pause() { progress_.pause(); }
-  double captions_per_second() const { return progress_.rate(); }
+  double samples_per_second() const { return progress_.rate(); }
+  Reporting* reporting() { return reporting_ ? &*reporting_ : nullptr; }
 
  private:
-  void write_line(const StepResult& result);
-  void record_skipped(const StepResult& result);
   void append(const std::string& line);
   double epoch() const;
 
   RunDir& directory_;
   TrainerState& state_;
-  std::int64_t logging_steps_, num_steps_, num_samples_;
+  const FlopCounter& flops_;
+  TelemetryOptions options_;
+  std::optional<Reporting> reporting_;
   Progress progress_;
+  bool behind_ = false;  // metrics.jsonl lacks lines that could not be written
 };
 
 }  // namespace capstan

@@ -3,10 +3,7 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
-#include <fmt/format.h>
 
-#include "capstan/core/error.h"
-#include "capstan/core/strings.h"
 #include "capstan/train/optimizer.h"
 
 namespace capstan {
@@ -16,17 +13,19 @@ class AdamW final : public Optimizer {
  public:
   AdamW(std::vector<NamedParameter> parameters, const OptimizerOptions& options)
       : parameters_(std::move(parameters)), options_(options) {
-    for (const NamedParameter& parameter : parameters_) {
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const NamedParameter& parameter = parameters_[i];
       exp_avgs_.push_back(at::zeros_like(parameter.tensor, parameter.tensor.options().requires_grad(false)));
       exp_avg_sqs_.push_back(at::zeros_like(exp_avgs_.back()));
-      steps_.push_back(at::zeros({}, exp_avgs_.back().options()));
+      steps_.push_back(at::zeros({}, exp_avgs_.back().options().dtype(at::kFloat)));
+      groups_[{parameter.lr_scale, parameter.weight_decay}].push_back(i);
     }
   }
 
-  void step(double learning_rate) override {
+  void step(const UpdateControl& control) override {
     const at::NoGradGuard no_grad;
-    update(true, learning_rate);
-    if (options_.weight_decay != 0) update(false, learning_rate);
+    if (control.skip.defined() && control.skip.is_cpu() && control.skip.item<float>() != 0) return;
+    for (const auto& [key, members] : groups_) update(control, key.first, key.second, members);
   }
 
   TensorMap state() const override {
@@ -39,51 +38,38 @@ class AdamW final : public Optimizer {
     return tensors;
   }
 
-  void load_state(const TensorMap& tensors) override {
-    const at::NoGradGuard no_grad;
-    const TensorMap own = state();
-    std::vector<std::string> problems;
-    for (const auto& [name, tensor] : own) {
-      const auto found = tensors.find(name);
-      if (found == tensors.end()) {
-        problems.push_back(name + " is missing");
-      } else if (found->second.sizes() != tensor.sizes()) {
-        problems.push_back(fmt::format("{} has another shape than its parameter", name));
-      }
-    }
-    for (const auto& [name, tensor] : tensors)
-      if (!own.contains(name)) problems.push_back(name + " belongs to no parameter of the model");
-    if (problems.size() > 5) problems.resize(5);
-    if (!problems.empty())
-      throw CheckpointError("optimizer state does not fit the model: " + join(problems, "; ") +
-                            ". Was another part of the model frozen then?");
-    for (const auto& [name, tensor] : own) tensor.copy_(tensors.at(name));
-  }
+  void load_state(const TensorMap& tensors) override { copy_state(state(), tensors); }
 
  private:
-  // Without weight decay one call takes everything; else those with decay and those without take turns.
-  void update(bool with_decay, double learning_rate) {
+  void update(const UpdateControl& control, double lr_scale, double weight_decay,
+              const std::vector<std::size_t>& members) {
     std::vector<at::Tensor> weights, gradients, exp_avgs, exp_avg_sqs, steps;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const NamedParameter& parameter = parameters_[i];
-      if (!parameter.tensor.grad().defined()) continue;
-      if (options_.weight_decay != 0 && parameter.decay != with_decay) continue;
-      weights.push_back(parameter.tensor);
-      gradients.push_back(parameter.tensor.grad());
+    for (const std::size_t i : members) {
+      if (!parameters_[i].tensor.grad().defined()) continue;
+      weights.push_back(parameters_[i].tensor);
+      gradients.push_back(parameters_[i].tensor.grad());
       exp_avgs.push_back(exp_avgs_[i]);
       exp_avg_sqs.push_back(exp_avg_sqs_[i]);
       steps.push_back(steps_[i]);
     }
     if (weights.empty()) return;
-    at::_foreach_add_(steps, 1);
-    at::_fused_adamw_(weights, gradients, exp_avgs, exp_avg_sqs, {}, steps, learning_rate, options_.beta1,
-                      options_.beta2, with_decay ? options_.weight_decay : 0.0, options_.epsilon, /*amsgrad=*/false,
-                      /*maximize=*/false);
+    // The kernel itself leaves the rest alone when it is told to skip; the count has to be told too.
+    if (control.skip.defined() && !control.skip.is_cpu())
+      at::_foreach_add_(steps, 1 - control.skip);
+    else
+      at::_foreach_add_(steps, 1);
+    const auto given = [](const at::Tensor& tensor) {
+      return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
+    };
+    at::_fused_adamw_(weights, gradients, exp_avgs, exp_avg_sqs, {}, steps, control.learning_rate * lr_scale,
+                      options_.beta1, options_.beta2, weight_decay, options_.epsilon, /*amsgrad=*/false,
+                      /*maximize=*/false, given(control.gradient_divisor), given(control.skip));
   }
 
   std::vector<NamedParameter> parameters_;
   OptimizerOptions options_;
   std::vector<at::Tensor> exp_avgs_, exp_avg_sqs_, steps_;
+  std::map<std::pair<double, double>, std::vector<std::size_t>> groups_;  // (lr_scale, weight_decay) -> parameters
 };
 
 }  // namespace

@@ -1,7 +1,5 @@
-// get_cosine_schedule_with_warmup of transformers with its default half wave.
+// get_cosine_schedule_with_warmup of transformers.
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 
 #include "capstan/train/schedule.h"
 
@@ -10,15 +8,16 @@ namespace {
 
 double cosine(std::int64_t step, const ScheduleOptions& options) {
   if (step < options.num_warmup_steps) return warmup_factor(step, options);
-  const auto span = std::max<std::int64_t>(1, options.num_training_steps - options.num_warmup_steps);
-  const double progress = static_cast<double>(step - options.num_warmup_steps) / static_cast<double>(span);
-  return std::max(0.0, 0.5 * (1.0 + std::cos(std::numbers::pi * progress)));
+  return std::max(0.0, cosine_wave(decay_progress(step, options), options.kwargs.num_cycles.value_or(0.5)));
 }
 
 }  // namespace
 
 ScheduleEntry cosine_schedule() {
-  return {.name = "cosine", .summary = "Warmup, then half a cosine wave down to 0.", .factor = cosine};
+  return {.name = "cosine",
+          .summary = "Warmup, then half a cosine wave down to 0.",
+          .factor = cosine,
+          .kwargs = {"num_cycles"}};
 }
 
 }  // namespace capstan

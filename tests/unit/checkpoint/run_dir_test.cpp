@@ -132,39 +132,6 @@ TEST_CASE("a run stands for its best checkpoint, else for its newest whole one",
   CHECK(resolve_model_directory(temp.path()) == run.checkpoint_path(40));
 }
 
-TEST_CASE("inspecting a run shows scores, loss curve and damaged checkpoints", "[checkpoint][run_dir]") {
-  const TempDir temp;
-  RunDir run(temp.path());
-  CHECK_THROWS_AS(describe_run(temp.path()), CheckpointError);
-  run.append_metrics(R"({"step": 10, "epoch": 0.25, "loss": 4.0})");
-  run.append_metrics(R"({"step": 20, "epoch": 0.5, "loss": 1.0})");
-  run.append_metrics(R"({"step": 20, "epoch": 0.5, "eval_loss": 1.5, "eval_rougeL": 0.75})");
-  std::ofstream(temp.path() / "metrics.jsonl", std::ios::app) << R"({"step": 3)";
-  save(run, 10);
-  save(run, 20, "weights", "\"checkpoint-20\"");
-  fs::remove(run.checkpoint_path(10) / "config.json");
-  const std::string text = describe_run(temp.path());
-  CHECK(text.find("last step:   20 (epoch 0.50)") != std::string::npos);
-  CHECK(text.find("best:        checkpoint-20 (rougeL 0.7500)") != std::string::npos);
-  CHECK(text.find("eval_rougeL 0.7500") != std::string::npos);
-  CHECK(text.find("4.0000  " + std::string(48, '#') + "\n") != std::string::npos);
-  CHECK(text.find("1.0000  " + std::string(12, '#') + "\n") != std::string::npos);
-  CHECK(text.find("damaged: config.json is missing") != std::string::npos);
-}
-
-TEST_CASE("inspecting a checkpoint shows step, files and integrity", "[checkpoint][run_dir]") {
-  const TempDir temp;
-  RunDir run(temp.path());
-  save(run, 20);
-  const std::string text = describe_checkpoint(run.checkpoint_path(20));
-  CHECK(text.find("step:        20 of 40 (epoch 0.50)") != std::string::npos);
-  CHECK(text.find("state:       complete") != std::string::npos);
-  CHECK(text.find("model.safetensors") != std::string::npos);
-  fs::create_directories(temp.path() / "plain");
-  write_file_atomic(temp.path() / "plain/config.json", "{}");
-  CHECK(describe_checkpoint(temp.path() / "plain").find("a model folder without checksums") != std::string::npos);
-}
-
 TEST_CASE("metrics are replaced as a whole and then appended to", "[checkpoint][run_dir]") {
   const TempDir temp;
   RunDir run(temp.path());

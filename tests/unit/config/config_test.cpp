@@ -31,6 +31,7 @@ struct Outer {
   std::optional<int> limit;
   Component source;
   Inner inner;
+  std::vector<Inner> list;
   template <class Visitor>
   void fields(Visitor& v) {
     v("learning_rate", learning_rate, "Peak rate.", above(0));
@@ -39,6 +40,7 @@ struct Outer {
     v("limit", limit, "Most of them.");
     v("source", source, "Where from.");
     v("inner", inner, "Nested.");
+    v("list", list, "Several.");
   }
 };
 
@@ -141,7 +143,8 @@ TEST_CASE("a wrong override says where it came from", "[config][load]") {
 TEST_CASE("a configuration written out is read back the same", "[config][write]") {
   Problems problems;
   Outer value = read_text(
-      "source: {name: coco, config: {images: \"a b: ${HOME}\", count: 3}}\ninner: {names: [\"1\", \"x y\", \"$5\"]}\n",
+      "source: {name: coco, config: {images: \"a b: ${HOME}\", count: 3}}\ninner: {names: [\"1\", \"x y\", \"$5\"]}\n"
+      "list: [{steps: 7}, {names: [\"a: b\", c]}]\n",
       problems);
   problems.throw_if_any();
   for (const bool comments : {false, true}) {
@@ -150,6 +153,9 @@ TEST_CASE("a configuration written out is read back the same", "[config][write]"
     problems.throw_if_any();
     CHECK(to_yaml(again, comments) == text);
     CHECK(again.inner.names == value.inner.names);
+    REQUIRE(again.list.size() == 2);
+    CHECK(again.list[0].steps == 7);
+    CHECK(again.list[1].names == std::vector<std::string>{"a: b", "c"});
     CHECK(again.source.config.find("images")->scalar == value.source.config.find("images")->scalar);
   }
 }
@@ -159,4 +165,6 @@ TEST_CASE("the reference table has a row per field with limits and default", "[c
   CHECK_THAT(table, ContainsSubstring("| `inner.steps` | integer, at least 1, at most 100 | `10` | How many. |"));
   CHECK_THAT(table, ContainsSubstring("| `schedule` | text: linear, cosine | `linear` | Shape. |"));
   CHECK_THAT(table, ContainsSubstring("| `inner.names` | list of text | `[a]` | Which. |"));
+  CHECK_THAT(table, ContainsSubstring("| `list` | list of section | `[]` | Several. |"));
+  CHECK_THAT(table, ContainsSubstring("| `list[].steps` | integer, at least 1, at most 100 | `10` | How many. |"));
 }

@@ -23,7 +23,7 @@ Loader make_loader(const std::shared_ptr<const Cache>& cache, const LoaderOption
 }
 
 bool same(const CaptionBatch& a, const CaptionBatch& b) {
-  return a.pixels_BHWC.equal(b.pixels_BHWC) && a.labels_BT.equal(b.labels_BT) && a.images == b.images &&
+  return a.pixels_PHWC.equal(b.pixels_PHWC) && a.labels_BT.equal(b.labels_BT) && a.images == b.images &&
          a.captions == b.captions && a.num_label_tokens == b.num_label_tokens;
 }
 
@@ -35,7 +35,7 @@ TEST_CASE("labels are the ids, one end token, and -100 to the longest caption", 
   const Collator collator{.eos_token_id = 999, .max_tokens = 4};
   // Image 2 has three captions; the last has six words, which are cut to four.
   const std::int64_t last = cache->first_caption(3) - 1, before = last - 1;
-  const CaptionBatch batch = collator(*cache, {before, last});
+  const CaptionBatch batch = collator(*cache, {{.image = 2, .captions = {before}}, {.image = 2, .captions = {last}}});
   const auto ids = cache->token_ids(before), cut = cache->token_ids(last);
   REQUIRE(ids.size() == 3);
   REQUIRE(cut.size() == 6);
@@ -44,12 +44,38 @@ TEST_CASE("labels are the ids, one end token, and -100 to the longest caption", 
   CHECK(std::vector<std::int64_t>(labels, labels + 10) ==
         std::vector<std::int64_t>{ids[0], ids[1], ids[2], 999, -100, cut[0], cut[1], cut[2], cut[3], 999});
   CHECK(batch.num_label_tokens == 9);
-  CHECK(batch.images == std::vector<std::int64_t>{2, 2});
-  CHECK(batch.pixels_BHWC.sizes().vec() == std::vector<std::int64_t>{2, kSize, kSize, 3});
+  CHECK(batch.num_captions == 2);
+  CHECK(batch.images == std::vector<std::int64_t>{2});  // once, for both
+  CHECK(batch.picture_of_row == std::vector<std::int64_t>{0, 0});
+  CHECK(batch.rows_per_picture() == 2);
+  CHECK(batch.pixels_PHWC.sizes().vec() == std::vector<std::int64_t>{1, kSize, kSize, 3});
   const auto pixels = pixels_of(*cache, 2);
-  const auto* data = batch.pixels_BHWC.const_data_ptr<std::uint8_t>();
-  CHECK(std::equal(pixels.begin(), pixels.end(), data));
-  CHECK(std::equal(pixels.begin(), pixels.end(), data + pixels.size()));
+  CHECK(std::equal(pixels.begin(), pixels.end(), batch.pixels_PHWC.const_data_ptr<std::uint8_t>()));
+}
+
+TEST_CASE("rows know their picture, and pictures with fewer captions are filled up", "[data][collator]") {
+  const TempDir output;
+  const auto cache = prepare_cache(output);
+  Collator collator{.eos_token_id = 999, .max_tokens = 64};
+  const auto first = [&](std::int64_t image) { return cache->first_caption(image); };
+  const std::vector<Sample> mixed{
+      {.image = 3, .captions = {first(3)}}, {.image = 1, .captions = {first(1)}}, {.image = 3, .captions = {first(3)}}};
+  const CaptionBatch shared = collator(*cache, mixed);
+  CHECK(shared.images == std::vector<std::int64_t>{3, 1});
+  CHECK(shared.picture_of_row == std::vector<std::int64_t>{0, 1, 0});
+  CHECK(shared.rows_per_picture() == 0);
+  collator.keep_pictures = true;
+  CHECK(collator(*cache, mixed).images == std::vector<std::int64_t>{3, 1, 3});
+
+  const std::vector<Sample> groups{{.image = 2, .captions = {first(2), first(2) + 1}},
+                                   {.image = 1, .captions = {first(1)}}};
+  const CaptionBatch filled = collator(*cache, groups);
+  CHECK(filled.captions == std::vector<std::int64_t>{first(2), first(2) + 1, first(1), -1});
+  CHECK(filled.picture_of_row == std::vector<std::int64_t>{0, 0, 1, 1});
+  CHECK(filled.rows_per_picture() == 2);
+  CHECK(filled.num_captions == 3);
+  CHECK(filled.labels_BT[3].eq(-100).all().item<bool>());
+  CHECK(filled.num_label_tokens == filled.labels_BT.ne(-100).sum().item<std::int64_t>());
 }
 
 TEST_CASE("batches are the same for any number of workers", "[data][loader]") {
@@ -141,11 +167,11 @@ TEST_CASE("a batch keeps its pixels while later ones reuse the memory of those t
   std::set<const void*> places;
   for (int i = 0; i < 50; ++i) {
     const CaptionBatch batch = loader.next();
-    CHECK(batch.pixels_BHWC.const_data_ptr() != kept.pixels_BHWC.const_data_ptr());
-    places.insert(batch.pixels_BHWC.const_data_ptr());
+    CHECK(batch.pixels_PHWC.const_data_ptr() != kept.pixels_PHWC.const_data_ptr());
+    places.insert(batch.pixels_PHWC.const_data_ptr());
   }
   CHECK(places.size() <= 8);  // four waiting, two being made, one in use, and one to spare
-  const auto* data = kept.pixels_BHWC.const_data_ptr<std::uint8_t>();
+  const auto* data = kept.pixels_PHWC.const_data_ptr<std::uint8_t>();
   for (const std::int64_t image : kept.images) {
     const auto pixels = pixels_of(*cache, image);
     CHECK(std::equal(pixels.begin(), pixels.end(), data));
@@ -171,7 +197,7 @@ TEST_CASE("augmented pictures are the same for any number of workers and after a
   for (int i = 0; i < 16; ++i) {
     const CaptionBatch batch = one.next();
     CHECK(same(batch, many.next()));
-    changed += batch.pixels_BHWC.equal(plain.next().pixels_BHWC) ? 0 : 1;
+    changed += batch.pixels_PHWC.equal(plain.next().pixels_PHWC) ? 0 : 1;
   }
   CHECK(changed >= 12);  // five pictures a batch, each turned with probability 1/2
   Loader resumed = make_loader(cache, options(2, one.position()));

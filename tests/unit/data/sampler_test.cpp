@@ -49,7 +49,7 @@ std::vector<std::int64_t> captions_of_epoch(const Sampler& sampler, std::int64_t
   for (std::int64_t i = 0; i < sampler.size(); ++i) {
     const Sample sample = sampler.at(number * sampler.size() + i);
     CHECK(sample.epoch == number);
-    captions.push_back(sample.caption);
+    captions.insert(captions.end(), sample.captions.begin(), sample.captions.end());
   }
   return captions;
 }
@@ -118,9 +118,10 @@ TEST_CASE("of each picture the first caption, or one drawn anew each epoch", "[d
     std::set<std::int64_t> images;
     for (std::int64_t i = 0; i < random.size(); ++i) {
       const Sample sample = random.at(number * random.size() + i);
-      CHECK(sample.caption / 4 == sample.image);
+      CHECK(sample.captions.size() == 1);
+      CHECK(sample.captions.front() / 4 == sample.image);
       images.insert(sample.image);
-      seen[static_cast<std::size_t>(sample.image)].insert(sample.caption);
+      seen[static_cast<std::size_t>(sample.image)].insert(sample.captions.front());
     }
     CHECK(images.size() == 12);
   }
@@ -159,7 +160,7 @@ TEST_CASE("captions of similar length come together and none is lost", "[data][s
     for (std::int64_t first = 0; first + 32 <= sampler.size(); first += 32) {
       std::int64_t longest = 0;
       for (std::int64_t i = first; i < first + 32; ++i) {
-        const std::int64_t tokens = prepared.cache->num_tokens(sampler.at(i).caption);
+        const std::int64_t tokens = prepared.cache->num_tokens(sampler.at(i).captions.front());
         longest = std::max(longest, tokens);
         real += tokens;
       }
@@ -172,7 +173,38 @@ TEST_CASE("captions of similar length come together and none is lost", "[data][s
   CHECK(captions_of_epoch(grouped, 0) != captions_of_epoch(grouped, 1));
   // Any position can be asked for first.
   const Sampler again(prepared.cache, {.seed = 1, .group_by_length = true});
-  CHECK(again.at(4321).caption == grouped.at(4321).caption);
+  CHECK(again.at(4321).captions == grouped.at(4321).captions);
+}
+
+TEST_CASE("captions of a picture come together in groups that are cut anew each epoch", "[data][sampler]") {
+  const Prepared prepared(20, 5);
+  const auto options = [](std::int64_t together, const std::string& captions = "all") {
+    return SamplerOptions{.seed = 1, .captions = captions, .captions_per_image = together};
+  };
+  const Sampler pairs(prepared.cache, options(2)), all(prepared.cache, options(0));
+  CHECK(pairs.size() == 60);  // 2 + 2 + 1 captions of 20 pictures
+  CHECK(all.size() == 20);
+  for (const Sampler* sampler : {&pairs, &all}) {
+    CHECK(sorted(captions_of_epoch(*sampler, 0)) == numbers_below(100));
+    CHECK(sorted(captions_of_epoch(*sampler, 3)) == numbers_below(100));
+  }
+  std::set<std::vector<std::int64_t>> groups;
+  for (std::int64_t i = 0; i < 10 * pairs.size(); ++i) {
+    const Sample sample = pairs.at(i);
+    REQUIRE((sample.captions.size() == 1 || sample.captions.size() == 2));
+    for (const std::int64_t caption : sample.captions) CHECK(caption / 5 == sample.image);
+    if (sample.image == 7 && sample.captions.size() == 2) groups.insert(sorted(sample.captions));
+  }
+  CHECK(groups.size() >= 6);  // of ten pairs that five captions have
+  const Sampler first(prepared.cache, options(3, "first")), random(prepared.cache, options(3, "random"));
+  CHECK(first.size() == 20);
+  for (std::int64_t i = 0; i < 20; ++i) {
+    const Sample sample = first.at(i);
+    CHECK(sample.captions == std::vector<std::int64_t>{5 * sample.image, 5 * sample.image + 1, 5 * sample.image + 2});
+    const Sample drawn = random.at(i);
+    CHECK(std::set<std::int64_t>(drawn.captions.begin(), drawn.captions.end()).size() == 3);
+  }
+  CHECK_THROWS_WITH(Sampler(prepared.cache, options(-1)), ContainsSubstring("captions_per_image"));
 }
 
 }  // namespace capstan::testing

@@ -10,6 +10,21 @@
 using namespace capstan;
 using namespace capstan::testing;
 
+TEST_CASE("texts of one picture may share its hidden states", "[models][gpt2]") {
+  const auto model = tiny_random_model();
+  const c10::InferenceMode no_gradients;
+  const at::Tensor hidden_PSD = model->encode(tiny_pictures(2));
+  const at::Tensor ids_BT = tiny_ids(6, 5);
+  const at::Tensor shared = model->decode(ids_BT, hidden_PSD);
+  const at::Tensor copied = model->decode(ids_BT, hidden_PSD.repeat_interleave(3, 0));
+  CHECK(shared.sizes().vec() == std::vector<std::int64_t>{6, 5, 40});
+  CHECK(largest_difference(shared, copied) < 1e-6 * copied.abs().max().item<double>());
+  for (const char* kernel : {"sdpa", "eager"}) {
+    model->set_attn_implementation(kernel);
+    CHECK(largest_difference(model->decode(ids_BT, hidden_PSD), copied) < 1e-6 * copied.abs().max().item<double>());
+  }
+}
+
 TEST_CASE("a batch of one equals its row of a batch", "[models][vision_encoder_decoder]") {
   const at::NoGradGuard no_grad;
   const auto model = tiny_random_model();

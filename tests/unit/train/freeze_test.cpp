@@ -7,7 +7,8 @@
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
 #include "capstan/models/adapters.h"
-#include "capstan/train/memory.h"
+#include "capstan/train/param_groups.h"
+#include "capstan/train/throughput.h"
 #include "capstan/train/trainer.h"
 #include "support/catch.h"
 #include "support/tiny_training.h"
@@ -20,7 +21,7 @@ std::set<std::string> trained(const std::vector<std::string>& freeze, const std:
   const auto model = create_model(testing::tiny_model_config(), 3);
   apply_freeze(*model, freeze, unfreeze);
   std::set<std::string> names;
-  for (const auto& parameter : trainable_parameters(*model)) names.insert(parameter.name);
+  for (const auto& parameter : trainable_parameters(*model, TrainerConfig{})) names.insert(parameter.name);
   return names;
 }
 
@@ -37,10 +38,10 @@ TrainerConfig tiny_config() {
   config.learning_rate = 5e-3;
   config.weight_decay = 0.01;
   config.max_tokens = 16;
-  config.save_steps = 4;
+  config.save_steps = "4";
   config.save_total_limit = 0;
   config.eval_strategy = "steps";
-  config.eval_steps = 4;
+  config.eval_steps = "4";
   return config;
 }
 

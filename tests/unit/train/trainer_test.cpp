@@ -13,84 +13,24 @@
 #include "capstan/core/json.h"
 #include "capstan/core/signals.h"
 #include "capstan/train/validation.h"
-#include "support/tiny_training.h"
+#include "unit/train/tiny_run.h"
 
 using namespace capstan;
-
-namespace {
-
-// One prepared cache for all tests of this file.
-const fs::path& cache_directory() {
-  static const TempDir temp;
-  static const fs::path path = testing::tiny_cache(temp.path());
-  return path;
-}
-
-TrainerConfig tiny_config(std::int64_t max_steps) {
-  TrainerConfig config;
-  config.per_device_train_batch_size = 4;
-  config.max_steps = max_steps;
-  config.learning_rate = 5e-3;
-  config.warmup_steps = 3;
-  config.weight_decay = 0.01;
-  config.max_tokens = 16;
-  config.logging_steps = 5;
-  config.save_steps = 0;
-  config.eval_strategy = "no";
-  return config;
-}
-
-// Parts with dropout, so that random state matters.
-TrainingParts tiny_parts(double dropout = 0.1, std::int64_t hidden_size = 16) {
-  TrainingParts parts;
-  auto config = testing::tiny_model_config(dropout);
-  config.encoder.hidden_size = static_cast<int>(hidden_size);
-  parts.model = create_model(config, 11);
-  parts.train = std::make_shared<const Cache>(cache_directory(), "train");
-  parts.validation = std::make_shared<const Cache>(cache_directory(), "validation");
-  parts.tokenizer = parts.train->tokenizer();
-  parts.processor = ImageProcessor(parts.train->processor());
-  parts.generation = {.max_new_tokens = 12, .decoder_start_token_id = 256, .eos_token_id = 256, .pad_token_id = 256};
-  return parts;
-}
-
-TrainResult train(const TrainerConfig& config, const fs::path& run, const std::string& resume = "auto") {
-  RunDir directory(run);
-  Trainer trainer(config, tiny_parts());
-  trainer.restore(directory, resume);
-  return trainer.fit(directory);
-}
-
-std::string weights(const fs::path& checkpoint) { return read_file(checkpoint / "model.safetensors"); }
-
-std::vector<nlohmann::json> metrics_of(const fs::path& run) {
-  std::vector<nlohmann::json> lines;
-  std::istringstream file(read_file(run / "metrics.jsonl"));
-  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
-  return lines;
-}
-
-std::vector<std::string> checkpoint_names(const fs::path& run) {
-  std::vector<std::string> names;
-  for (const auto& checkpoint : list_checkpoints(run)) names.push_back(checkpoint.path.filename().string());
-  return names;
-}
-
-using Names = std::vector<std::string>;
-
-}  // namespace
+using namespace capstan::testing;
 
 TEST_CASE("stopping and going on gives the weights of not stopping, byte for byte", "[train][resume]") {
   const TempDir temp;
   TrainerConfig config = tiny_config(40);
   config.gradient_accumulation_steps = 2;
-  config.save_steps = GENERATE(20, 17);  // 17 is not on a log line: the sums since the last line travel too
-  config.dataloader_num_workers = config.save_steps == 20 ? 1 : 3;
+  const int save_steps = GENERATE(20, 17);  // 17 is not on a log line: the sums since the last line travel too
+  config.save_steps = std::to_string(save_steps);
+  config.async_save = save_steps == 20;
+  config.dataloader_num_workers = save_steps == 20 ? 1 : 3;
   train(config, temp.path() / "straight");
 
   train(config, temp.path() / "broken");
   for (const auto& checkpoint : list_checkpoints(temp.path() / "broken"))
-    if (checkpoint.step != config.save_steps) fs::remove_all(checkpoint.path);
+    if (checkpoint.step != save_steps) fs::remove_all(checkpoint.path);
   REQUIRE(checkpoint_names(temp.path() / "broken").size() == 1);
   const TrainResult result = train(config, temp.path() / "broken");
 
@@ -120,9 +60,9 @@ TEST_CASE("another seed gives other weights", "[train][resume]") {
 TEST_CASE("training lowers the loss and learns the colours of pictures", "[train][trainer]") {
   const TempDir temp;
   TrainerConfig config = tiny_config(300);
-  config.logging_steps = 50;
+  config.logging_steps = "50";
   config.eval_strategy = "steps";
-  config.eval_steps = 150;
+  config.eval_steps = "150";
   RunDir directory(temp.path());
   Trainer trainer(config, tiny_parts(0));
   const TrainResult result = trainer.fit(directory);
@@ -151,10 +91,10 @@ TEST_CASE("a checkpoint is a complete model folder with trainer state", "[train]
 TEST_CASE("rotation keeps the last and the best", "[train][checkpoint]") {
   const TempDir temp;
   TrainerConfig config = tiny_config(12);
-  config.save_steps = 2;
+  config.save_steps = "2";
   config.save_total_limit = 2;
   config.eval_strategy = "steps";
-  config.eval_steps = 5;
+  config.eval_steps = "5";
   config.metric_for_best_model = "loss";
   config.learning_rate = 0;  // every evaluation gives the same loss: the first stays best
   const TrainResult result = train(config, temp.path());
@@ -168,7 +108,7 @@ TEST_CASE("epochs decide the number of steps and when evaluation happens", "[tra
   TrainerConfig config = tiny_config(-1);
   config.num_train_epochs = 2;  // 24 captions in batches of 4
   config.eval_strategy = "epoch";
-  config.logging_steps = 100;
+  config.logging_steps = "100";
   const TrainResult result = train(config, temp.path());
   CHECK(result.step == 12);
   std::vector<std::int64_t> evaluated;
@@ -180,7 +120,7 @@ TEST_CASE("epochs decide the number of steps and when evaluation happens", "[tra
 TEST_CASE("a damaged newest checkpoint is passed over for the one before", "[train][resume]") {
   const TempDir temp;
   TrainerConfig config = tiny_config(6);
-  config.save_steps = 3;
+  config.save_steps = "3";
   const TrainResult first = train(config, temp.path());
   const std::string expected = weights(first.checkpoint);
   fs::resize_file(first.checkpoint / "model.safetensors", 100);
@@ -205,7 +145,7 @@ TEST_CASE("resume: never refuses a run that has checkpoints", "[train][resume]")
 TEST_CASE("resume: PATH goes back within the run, or on from another run", "[train][resume]") {
   const TempDir temp;
   TrainerConfig config = tiny_config(6);
-  config.save_steps = 3;
+  config.save_steps = "3";
   const std::string expected = weights(train(config, temp.path() / "a").checkpoint);
   const std::string path = (temp.path() / "a/checkpoint-3").string();
   CHECK(weights(train(config, temp.path() / "a", path).checkpoint) == expected);
@@ -223,10 +163,10 @@ TEST_CASE("a run of another model or of other data is not continued", "[train][r
   CHECK_THROWS_WITH(wider.restore(directory, "auto"), ContainsSubstring("a model of another shape"));
 
   TrainingParts parts = tiny_parts();
-  parts.train = std::make_shared<const Cache>(testing::tiny_cache(temp.path() / "other", 20), "train");
+  parts.train = std::make_shared<const Cache>(tiny_cache(temp.path() / "other", 20), "train");
   Trainer other(tiny_config(4), parts);
   CHECK_THROWS_WITH(other.restore(directory, "auto"),
-                    ContainsSubstring("24 captions an epoch, the data and train.captions now give 30"));
+                    ContainsSubstring("24 samples an epoch, the data and its options now give 30"));
 }
 
 TEST_CASE("a stop request ends after the step with a checkpoint to go on from", "[train][stop]") {
@@ -247,7 +187,7 @@ TEST_CASE("a stop request ends after the step with a checkpoint to go on from", 
 TEST_CASE("a signal in the middle of training loses nothing", "[train][stop]") {
   const TempDir temp;
   TrainerConfig config = tiny_config(400);
-  config.logging_steps = 50;
+  config.logging_steps = "50";
   const std::string expected = weights(train(config, temp.path() / "straight").checkpoint);
   std::jthread signal([&](const std::stop_token& end) {  // as soon as the first line is written
     const fs::path metrics = temp.path() / "run/metrics.jsonl";
@@ -275,7 +215,7 @@ TEST_CASE("a finished run is left alone", "[train][resume]") {
 TEST_CASE("too many updates in a row that are not finite end the training", "[train][trainer]") {
   const TempDir temp;
   TrainerConfig config = tiny_config(20);
-  config.max_skipped_updates = 3;
+  config.guard.max_skipped_updates = 3;
   TrainingParts parts = tiny_parts();
   {
     const at::NoGradGuard no_grad;
@@ -292,7 +232,7 @@ TEST_CASE("the best weights come back at the end where asked", "[train][trainer]
   const TempDir temp;
   TrainerConfig config = tiny_config(6);
   config.eval_strategy = "steps";
-  config.eval_steps = 3;
+  config.eval_steps = "3";
   config.lr_scheduler_type = "constant";
   config.metric_for_best_model = "rougeL";  // 0 at both evaluations: the first is best
   config.learning_rate = 1e-4;
@@ -321,14 +261,14 @@ TEST_CASE("parts that do not fit together are refused before training", "[train]
   }
   SECTION("pictures of another size") {
     TrainingParts parts = tiny_parts();
-    auto model = testing::tiny_model_config();
+    auto model = tiny_model_config();
     model.encoder.image_size = 48;
     parts.model = create_model(model, 11);
     CHECK_THROWS_WITH(Trainer(config, parts), ContainsSubstring("pictures of 32 pixels, the encoder takes 48"));
   }
   SECTION("vocabulary too small") {
     TrainingParts parts = tiny_parts();
-    auto model = testing::tiny_model_config();
+    auto model = tiny_model_config();
     model.decoder.vocab_size = 100;
     model.decoder_start_token_id = model.bos_token_id = model.eos_token_id = model.pad_token_id = 0;
     parts.model = create_model(model, 11);

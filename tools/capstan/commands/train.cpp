@@ -6,6 +6,7 @@
 #include "capstan/app/build.h"
 #include "capstan/core/signals.h"
 #include "capstan/core/strings.h"
+#include "capstan/parallel/launch.h"
 #include "commands.h"
 
 namespace capstan::cli {
@@ -17,14 +18,18 @@ int run(const Arguments& arguments) {
     std::cout << config::to_yaml(run, true);
     return 0;
   }
+  const int processes = app::processes_to_start(run);
+  if (processes > 1 && !arguments.dry_run)
+    return launch_workers(processes, arguments.words, {.threads = run.num_threads});
   const TrainResult result = app::run_train(run, arguments.dry_run);
   if (arguments.dry_run) return 0;
+  if (const auto world = world_environment(); world && world->rank > 0) return result.stopped ? stop_exit_code() : 0;
   const std::string best = result.best_metric ? fmt::format(", best {} {:.4f} in {}", run.train.metric_for_best_model,
                                                             *result.best_metric, result.best_checkpoint.string())
                                               : "";
-  std::cout << fmt::format("{} at step {} after {} ({:.1f} captions/s){}\n{}\n", result.stopped ? "stopped" : "done",
-                           result.step, human_duration(result.seconds), result.captions_per_second, best,
-                           result.checkpoint.string());
+  const std::string how = result.stopped ? "stopped" : result.ended.empty() ? "done" : "ended by " + result.ended;
+  std::cout << fmt::format("{} at step {} after {} ({:.1f} samples/s){}\n{}\n", how, result.step,
+                           human_duration(result.seconds), result.samples_per_second, best, result.checkpoint.string());
   return result.stopped ? stop_exit_code() : 0;
 }
 

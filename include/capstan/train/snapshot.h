@@ -1,0 +1,39 @@
+// Everything that a checkpoint holds, and its files. What is listed here is what "resumable" means.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "capstan/generate/options.h"
+#include "capstan/image/processor.h"
+#include "capstan/models/adapters.h"
+#include "capstan/text/tokenizer.h"
+
+namespace capstan {
+
+inline constexpr const char* kOptimizerFile = "optimizer.safetensors";
+inline constexpr const char* kRandomFile = "rng_state.safetensors";
+inline constexpr const char* kScalerFile = "scaler.safetensors";
+inline constexpr const char* kStateFile = "trainer_state.json";
+inline constexpr const char* kAdapterFolder = "adapter";
+inline constexpr const char* kEmaFolder = "ema";            // a model folder of its own
+inline constexpr const char* kEmaFile = "ema.safetensors";  // averages of an adapter, which the folder has merged in
+
+struct Snapshot {
+  VisionEncoderDecoderConfig config;
+  TensorMap model;                         // an adapter merged in
+  std::optional<AdapterSnapshot> adapter;  // and on its own
+  TensorMap optimizer, random, scaler;
+  TensorMap ema_model, ema;
+  GenerationConfig generation;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  ImageProcessor processor;
+  std::string state;          // trainer_state.json
+  std::string configuration;  // the resolved configuration, as YAML
+};
+
+// Copies every tensor to memory of its own on the CPU, so that training may go on while the rest is written.
+void detach_snapshot(Snapshot& snapshot);
+void write_snapshot(const Snapshot& snapshot, const std::filesystem::path& folder);
+
+}  // namespace capstan
