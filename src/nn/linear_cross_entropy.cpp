@@ -68,8 +68,8 @@ class LinearCrossEntropy : public torch::autograd::Function<LinearCrossEntropy> 
       const at::Tensor gradient = logits.mul_(options.scale).to(type);
       if (wants_hidden) hidden_gradient.narrow(0, first, count).copy_(at::matmul(gradient, weight));
       if (!wants_weight) continue;
-      const at::Tensor part = at::matmul(gradient.t(), rows).to(at::kFloat);
-      weight_gradient = weight_gradient.defined() ? weight_gradient.add_(part) : part;
+      const at::Tensor part = at::matmul(gradient.t(), rows);
+      weight_gradient = weight_gradient.defined() ? weight_gradient.add_(part) : part.to(at::kFloat);
     }
     if (wants_weight && !weight_gradient.defined()) weight_gradient = at::zeros(weight_VD.sizes(), as_float);
     context->saved_data["hidden"] = hidden_gradient;

@@ -62,6 +62,7 @@ TrainingParts ready_to_train(const TrainerConfig& config, TrainingParts parts) {
   freeze_unused(*parts.model);
   parts.model->set_gradient_checkpointing(config.gradient_checkpointing);
   parts.model->decoder().set_embedding_gradient_shrink(config.embedding_gradient_shrink);
+  parts.model->decoder().set_sparse_embedding_gradient(true);
   parts.model->to(parts.device);
   std::vector<at::Tensor> weights;
   for (const auto& item : parts.model->named_parameters()) weights.push_back(item.value().detach());

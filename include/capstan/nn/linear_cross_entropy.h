@@ -11,7 +11,7 @@ struct CrossEntropyOptions {
   double label_smoothing = 0;  // share of the target that is spread over the vocabulary (Szegedy et al., 2016)
   double z_loss = 0;           // adds z_loss * log(sum of exp(logits))^2 per position (PaLM, Chowdhery et al., 2022)
   double scale = 1;            // of the result, usually 1 / number of positions
-  std::int64_t chunk = 1024;   // positions whose logits [chunk, V] exist at a time
+  std::int64_t chunk = 512;    // positions whose logits [chunk, V] exist at a time
 };
 
 // scale * sum over R of cross_entropy(hidden_RD * weight_VD^T, labels_R), float32 scalar, differentiable in hidden and

@@ -100,6 +100,19 @@ TEST_CASE("the loss over real positions equals the plain formula, gradients too"
   }
 }
 
+TEST_CASE("few rows of embedding gradient give the same gradient of the table", "[train][loss]") {
+  const CaptionBatch batch = make_batch();
+  const auto table = [&](bool sparse) {
+    const auto model = make_model();
+    model->decoder().set_sparse_embedding_gradient(sparse);
+    return gradients(*model, caption_loss(*model, make_processor(), batch, {}, c10::kCPU))
+        .at("decoder.transformer.wte.weight");
+  };
+  const at::Tensor plain = table(false), sparse = table(true);
+  CHECK_FALSE(sparse.is_sparse());
+  CHECK((sparse - plain).abs().max().item<double>() < 1e-5 * plain.abs().max().item<double>());
+}
+
 TEST_CASE("the update does not depend on how captions are cut into micro-batches", "[train][step]") {
   const CaptionBatch whole = make_batch();
   const TensorMap expected = weights_after({whole});
