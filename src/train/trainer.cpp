@@ -270,10 +270,9 @@ void Trainer::after_step(const TrainingPoint& before) {
     telemetry_->write_line(last_result_, now.step);
   }
   if (guard_.too_many()) return handle_too_many_skips();
-  const bool evaluates = evaluation_due(before, now);
-  if (evaluates) evaluate_now();
   const bool keeps = periods_.keeping.due(before, now);
-  if (keeps) state_.kept.push_back(now.step);
+  if (keeps) state_.kept.push_back(now.step);  // before anything is saved
+  if (evaluation_due(before, now)) evaluate_now();
   if ((periods_.saving.due(before, now) || keeps || save_asked_) && saved_step_ != now.step) save();
   look_after_writer(false);
 }
@@ -311,8 +310,8 @@ void Trainer::evaluate_now() {
   }
   parts_.model->train();
   telemetry_->record_evaluation(report.scores, seconds_since(begin));
+  stop_early(report.scores);  // first, so that the checkpoint of a new best knows of it
   note_best(report.scores);
-  stop_early(report.scores);
   if (Reporting* const reporting = telemetry_->reporting()) {
     reporting->samples(state_.global_step, *parts_.validation, report);
     reporting->refresh();

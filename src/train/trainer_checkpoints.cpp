@@ -165,6 +165,11 @@ void Trainer::roll_back() {
 void Trainer::load(const fs::path& checkpoint) {
   state_ = load_trainer_state(identity_, checkpoint);
   state_.early_stopping.resize(config_.early_stopping.size());
+  // What ended the run may no longer hold.
+  const bool more_time = periods_.max_seconds == 0 || state_.seconds < periods_.max_seconds;
+  if ((state_.ended == "max_time" && more_time) ||
+      (state_.ended == "early_stopping" && config_.early_stopping.empty()))
+    state_.ended.clear();
   load_weights(checkpoint);
   update_.optimizer().load_state(read_safetensors(checkpoint / kOptimizerFile));
   load_averages(checkpoint);

@@ -96,6 +96,26 @@ TEST_CASE("training ends early when the score stays, and a finished run is left 
   CHECK(result.ended == "early_stopping");
   CHECK_FALSE(result.stopped);
   CHECK(train(config, temp.path()).step == 8);
+  config.early_stopping.clear();
+  config.max_steps = 10;
+  CHECK(train(config, temp.path()).step == 10);
+}
+
+TEST_CASE("a best checkpoint of the evaluation that ends a run knows that it has ended", "[train][control]") {
+  const TempDir temp;
+  TrainerConfig config = tiny_config(40);
+  config.eval_strategy = "steps";
+  config.eval_steps = "2";
+  config.eval_max_images = 1;
+  config.keep_every = "4";
+  config.metric_for_best_model = "loss";
+  config.early_stopping = {{.metric = "rougeL", .patience = 1}};  // 0 from the start, while the loss falls
+  const TrainResult result = train(config, temp.path());
+  CHECK(result.step == 4);
+  const auto state = read_json(temp.path() / "checkpoint-4/trainer_state.json");
+  CHECK(state["best_model_checkpoint"] == "checkpoint-4");
+  CHECK(state["ended"] == "early_stopping");
+  CHECK(state["kept"] == std::vector<int>{4});
 }
 
 TEST_CASE("max_time ends a run with a checkpoint", "[train][control]") {
@@ -106,6 +126,9 @@ TEST_CASE("max_time ends a run with a checkpoint", "[train][control]") {
   CHECK(result.ended == "max_time");
   CHECK(result.step < 1000000);
   CHECK(verify_manifest(result.checkpoint).empty());
+  config.max_time.clear();
+  config.max_steps = result.step + 1;
+  CHECK(train(config, temp.path()).step == result.step + 1);
 }
 
 TEST_CASE("averaged weights are evaluated, saved as a model, and go on exactly", "[train][control]") {

@@ -1,0 +1,68 @@
+#include "capstan/train/batch_size.h"
+
+#include <sys/resource.h>
+
+#include <fstream>
+
+#include "unit/train/tiny_run.h"
+
+using namespace capstan;
+using namespace capstan::testing;
+
+namespace {
+
+rlim_t address_space() {
+  std::ifstream file("/proc/self/statm");
+  rlim_t pages = 0;
+  file >> pages;
+  return pages * 4096;
+}
+
+// While it lives, the process can take so many bytes more.
+class LittleMemory {
+ public:
+  explicit LittleMemory(rlim_t bytes) {
+    ::getrlimit(RLIMIT_AS, &before_);
+    const rlimit now{.rlim_cur = address_space() + bytes, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_AS, &now);
+  }
+  ~LittleMemory() { ::setrlimit(RLIMIT_AS, &before_); }
+  LittleMemory(const LittleMemory&) = delete;
+  LittleMemory& operator=(const LittleMemory&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+}  // namespace
+
+TEST_CASE("a batch is halved until it fits, and an update keeps its size", "[train][batch_size]") {
+  const TempDir temp;
+  TrainerConfig config = tiny_config(1);
+  train(config, temp.path());  // threads and caches are there
+  config.per_device_train_batch_size = 1 << 15;
+  TrainingParts parts = tiny_parts();
+  const World world = World::alone();
+  const Collator collator{.eos_token_id = 256, .max_tokens = 16};
+  const at::Tensor before = parts.model->state().at("decoder.transformer.wte.weight").clone();
+  {
+    const LittleMemory limit(rlim_t{512} << 20);
+    find_batch_size({*parts.model, parts.processor, *parts.train, collator, c10::kCPU, world}, config);
+  }
+  CHECK(config.per_device_train_batch_size < 1 << 15);
+  CHECK(config.per_device_train_batch_size >= 64);
+  CHECK(config.per_device_train_batch_size * config.gradient_accumulation_steps == 1 << 15);
+  CHECK(parts.model->state().at("decoder.transformer.wte.weight").equal(before));
+  for (const at::Tensor& parameter : parts.model->parameters()) CHECK_FALSE(parameter.grad().defined());
+}
+
+TEST_CASE("a batch that fits stays", "[train][batch_size]") {
+  const TempDir temp;
+  TrainerConfig config = tiny_config(2);
+  config.auto_find_batch_size = true;
+  RunDir directory(temp.path());
+  Trainer trainer(config, tiny_parts());
+  CHECK(trainer.config().per_device_train_batch_size == 4);
+  CHECK(trainer.config().gradient_accumulation_steps == 1);
+  CHECK(trainer.fit(directory).step == 2);
+}
