@@ -80,8 +80,8 @@ void wait_for_all(c10d::Store& store, const WorldEnvironment& environment, Clock
     if (Clock::now() >= deadline) {
       throw ParallelError(
           fmt::format("rank {} of {} waited {} for all ranks to start, and {} did not arrive at {}:{}. Look at the "
-                      "lines of those ranks, at WORLD_SIZE and RANK of every process, or raise the timeout of the "
-                      "parallel section.",
+                      "lines of those ranks, at WORLD_SIZE and RANK of every process, or raise "
+                      "parallel.ddp_timeout.",
                       environment.rank, environment.size, human_duration(seconds_since(start)),
                       missing_ranks(store, environment.size), environment.master_addr, environment.master_port));
     }
