@@ -12,12 +12,16 @@
 namespace capstan::app {
 namespace {
 
-template <class Run>
-Run read_run(const std::string& path, const std::vector<std::string>& overrides, config::Problems& problems) {
+config::Node load_document(const std::string& path, const std::vector<std::string>& overrides) {
   if (path.empty() && overrides.empty())
     throw UsageError("no configuration: give a YAML file as in configs/, or key=value pairs");
+  return config::load_tree(path, overrides);
+}
+
+template <class Run>
+Run read_run(const config::Node& document, config::Problems& problems) {
   Run run;
-  config::read(config::load_tree(path, overrides), run, problems);
+  config::read(document, run, problems);
   return run;
 }
 
@@ -39,7 +43,7 @@ std::vector<std::unique_ptr<CaptionSource>> make_sources(const std::vector<confi
 
 PrepareRun load_prepare_run(const std::string& path, const std::vector<std::string>& overrides) {
   config::Problems problems;
-  auto run = read_run<PrepareRun>(path, overrides, problems);
+  auto run = read_run<PrepareRun>(load_document(path, overrides), problems);
   make_sources(run.sources, problems);
   problems.throw_if_any();
   return run;
@@ -65,8 +69,7 @@ TrainRun resolve_stage(const config::Node& document, const TrainRun& whole, std:
       problems.add(*stage.config.find(key), fmt::format("stages.{}.config: {} belongs to the whole run", number, key));
   config::Node tree = without(document, "stages");
   if (stage.config.kind == config::Node::Kind::kMap) config::merge(tree, stage.config);
-  TrainRun run;
-  config::read(tree, run, problems);
+  auto run = read_run<TrainRun>(tree, problems);
   run.output = (std::filesystem::path(whole.output) / fmt::format("{:02}-{}", number + 1, stage.name)).string();
   if (previous.empty() ||
       (stage.config.find("model") != nullptr && (stage.config.find("model")->find("from_pretrained") != nullptr ||
@@ -82,9 +85,9 @@ TrainRun resolve_stage(const config::Node& document, const TrainRun& whole, std:
 
 TrainRun load_train_run(const std::string& path, const std::vector<std::string>& overrides) {
   config::Problems problems;
-  auto run = read_run<TrainRun>(path, overrides, problems);
+  const config::Node document = load_document(path, overrides);
+  auto run = read_run<TrainRun>(document, problems);
   Augmentation(run.train.augment, problems);
-  const config::Node document = config::load_tree(path, overrides);
   for (std::size_t i = 0; i < run.stages.size(); ++i)
     run.resolved_stages.push_back(
         resolve_stage(document, run, i, i == 0 ? "" : run.resolved_stages.back().output, problems));
@@ -95,7 +98,7 @@ TrainRun load_train_run(const std::string& path, const std::vector<std::string>&
 
 EvaluateRun load_evaluate_run(const std::string& path, const std::vector<std::string>& overrides) {
   config::Problems problems;
-  auto run = read_run<EvaluateRun>(path, overrides, problems);
+  auto run = read_run<EvaluateRun>(load_document(path, overrides), problems);
   problems.throw_if_any();
   return run;
 }

@@ -20,4 +20,13 @@ void set_generator_state(c10::Device device, const at::Tensor& state) {
   generator.set_state(state.clone());
 }
 
+RandomState::RandomState(c10::Device device) : device_(device), cpu_(generator_state(c10::kCPU)) {
+  if (!device_.is_cpu()) own_ = generator_state(device_);
+}
+
+void RandomState::restore() const {
+  set_generator_state(c10::kCPU, cpu_);
+  if (own_.defined()) set_generator_state(device_, own_);
+}
+
 }  // namespace capstan

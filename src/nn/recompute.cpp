@@ -17,22 +17,6 @@ namespace {
 
 using Block = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
 
-// The generators that a block on `device` may draw from.
-class RandomState {
- public:
-  explicit RandomState(c10::Device device) : device_(device), cpu_(generator_state(c10::kCPU)) {
-    if (!device_.is_cpu()) own_ = generator_state(device_);
-  }
-  void restore() const {
-    set_generator_state(c10::kCPU, cpu_);
-    if (own_.defined()) set_generator_state(device_, own_);
-  }
-
- private:
-  c10::Device device_;
-  at::Tensor cpu_, own_;
-};
-
 // Random numbers as they were at `then` while it lives.
 class Replay {
  public:

@@ -43,6 +43,13 @@ std::vector<Sample> longest_samples(const Cache& cache, const TrainerConfig& con
   return samples;
 }
 
+// Whether `error` says that memory ran out.
+bool is_out_of_memory(const std::exception& error) {
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
+  return std::string_view(error.what()).find("can't allocate memory") != std::string_view::npos;  // torch on a CPU
+}
+
 bool fits(const BatchTrial& trial, const TrainerConfig& config, const std::vector<Sample>& samples) {
   Collator collator = trial.collator;
   collator.keep_pictures = true;
@@ -71,15 +78,8 @@ void free_memory(const BatchTrial& trial) {
 
 }  // namespace
 
-bool is_out_of_memory(const std::exception& error) {
-  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
-  return std::string_view(error.what()).find("can't allocate memory") != std::string_view::npos;  // torch on a CPU
-}
-
 void find_batch_size(const BatchTrial& trial, TrainerConfig& config) {
-  const at::Tensor random = generator_state(c10::kCPU);
-  const at::Tensor own = trial.device.is_cpu() ? at::Tensor() : generator_state(trial.device);
+  const RandomState random(trial.device);
   const int wanted = config.per_device_train_batch_size;
   trial.model.train();
   for (;;) {
@@ -93,8 +93,7 @@ void find_batch_size(const BatchTrial& trial, TrainerConfig& config) {
     config.per_device_train_batch_size = (config.per_device_train_batch_size + 1) / 2;
     config.gradient_accumulation_steps *= 2;
   }
-  set_generator_state(c10::kCPU, random);
-  if (own.defined()) set_generator_state(trial.device, own);
+  random.restore();
   if (config.per_device_train_batch_size != wanted && trial.world.is_main())
     log_info(fmt::format("auto_find_batch_size: batches of {} do not fit in memory; {} with {} accumulation steps do",
                          wanted, config.per_device_train_batch_size, config.gradient_accumulation_steps));

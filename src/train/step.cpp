@@ -53,7 +53,6 @@ StepCounts UpdateStep::agree(std::span<const CaptionBatch> batches, StepSignals&
     counts.captions += batch.num_captions;
     counts.images += static_cast<std::int64_t>(batch.images.size());
     counts.tokens += batch.num_label_tokens;
-    counts.positions += batch.labels_BT.numel();
   }
   if (world_->size() == 1) return counts;
   // Signals ride along as counts; SIGTERM (15) wins over SIGINT (2) when both came.
@@ -61,7 +60,6 @@ StepCounts UpdateStep::agree(std::span<const CaptionBatch> batches, StepSignals&
   const std::vector<std::int64_t> values{counts.captions,
                                          counts.images,
                                          counts.tokens,
-                                         counts.positions,
                                          signals.stop == 2 ? 1 : 0,
                                          signals.stop > 2 ? 1 : 0,
                                          signals.save ? 1 : 0,
@@ -69,12 +67,12 @@ StepCounts UpdateStep::agree(std::span<const CaptionBatch> batches, StepSignals&
   at::Tensor shared = at::tensor(values, at::kLong);
   world_->all_reduce_sum(shared, "the counts of an update");
   const auto* const sums = shared.const_data_ptr<std::int64_t>();
-  signals = {.stop = sums[5] > 0   ? 15
-                     : sums[4] > 0 ? 2
+  signals = {.stop = sums[4] > 0   ? 15
+                     : sums[3] > 0 ? 2
                                    : 0,
-             .save = sums[6] > 0,
-             .seconds = static_cast<double>(sums[7]) * 1e-6};
-  return {.captions = sums[0], .images = sums[1], .tokens = sums[2], .positions = sums[3]};
+             .save = sums[5] > 0,
+             .seconds = static_cast<double>(sums[6]) * 1e-6};
+  return {.captions = sums[0], .images = sums[1], .tokens = sums[2]};
 }
 
 PendingStep UpdateStep::run(std::span<const CaptionBatch> batches, const StepCounts& counts, std::int64_t step,

@@ -23,7 +23,4 @@ struct BatchTrial {
 // not fit.
 void find_batch_size(const BatchTrial& trial, TrainerConfig& config);
 
-// Whether `error` says that memory ran out.
-bool is_out_of_memory(const std::exception& error);
-
 }  // namespace capstan

@@ -13,7 +13,6 @@ class DeviceFigures {
   DeviceFigures() = default;
   // Starts the copy of a float32 vector. On a CPU it is there at once.
   explicit DeviceFigures(const at::Tensor& figures);
-  bool pending() const { return host_.defined(); }
   // Waits for the copy, not for work that was given to the device later.
   std::vector<double> read();
 

@@ -20,9 +20,8 @@ namespace capstan {
 // What an update was made of, over all processes.
 struct StepCounts {
   std::int64_t captions = 0;
-  std::int64_t images = 0;     // encoded
-  std::int64_t tokens = 0;     // labels that count in the loss
-  std::int64_t positions = 0;  // tokens with padding, what the decoder computes
+  std::int64_t images = 0;  // encoded
+  std::int64_t tokens = 0;  // labels that count in the loss
 };
 
 struct StepResult {

@@ -1,9 +1,6 @@
 // What the records mean is checked with tensorboard's reader in tests/parity/test_tensorboard.py.
 #include "capstan/report/events.h"
 
-#include <sys/resource.h>
-
-#include <csignal>
 #include <cstring>
 #include <regex>
 
@@ -11,6 +8,7 @@
 #include "capstan/core/files.h"
 #include "report/crc32c.h"
 #include "support/catch.h"
+#include "support/resource_limit.h"
 
 using namespace capstan;
 
@@ -37,21 +35,6 @@ std::vector<std::string> records(const fs::path& path) {
   }
   return found;
 }
-
-// No file of this process may grow beyond `bytes` while this lives.
-class FileLimit {
- public:
-  explicit FileLimit(rlim_t bytes) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-
- private:
-  rlimit before_{};
-};
 
 }  // namespace
 
@@ -99,7 +82,7 @@ TEST_CASE("a full disk leaves whole records, and writing goes on when there is r
   const auto size = fs::file_size(events.path());
   events.text("long", 2, std::string(1000, 'x'));
   {
-    const FileLimit limit(size + 100);
+    const testing::ResourceLimit limit(RLIMIT_FSIZE, size + 100);
     CHECK_THROWS_WITH(events.flush(), ContainsSubstring(events.path().string()));
   }
   CHECK(fs::file_size(events.path()) == size);

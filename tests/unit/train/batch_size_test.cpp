@@ -1,9 +1,8 @@
 #include "capstan/train/batch_size.h"
 
-#include <sys/resource.h>
-
 #include <fstream>
 
+#include "support/resource_limit.h"
 #include "unit/train/tiny_run.h"
 
 using namespace capstan;
@@ -18,22 +17,6 @@ rlim_t address_space() {
   return pages * 4096;
 }
 
-// While it lives, the process can take so many bytes more.
-class LittleMemory {
- public:
-  explicit LittleMemory(rlim_t bytes) {
-    ::getrlimit(RLIMIT_AS, &before_);
-    const rlimit now{.rlim_cur = address_space() + bytes, .rlim_max = before_.rlim_max};
-    ::setrlimit(RLIMIT_AS, &now);
-  }
-  ~LittleMemory() { ::setrlimit(RLIMIT_AS, &before_); }
-  LittleMemory(const LittleMemory&) = delete;
-  LittleMemory& operator=(const LittleMemory&) = delete;
-
- private:
-  rlimit before_{};
-};
-
 }  // namespace
 
 TEST_CASE("a batch is halved until it fits, and an update keeps its size", "[train][batch_size]") {
@@ -46,7 +29,7 @@ TEST_CASE("a batch is halved until it fits, and an update keeps its size", "[tra
   const Collator collator{.eos_token_id = 256, .max_tokens = 16};
   const at::Tensor before = parts.model->state().at("decoder.transformer.wte.weight").clone();
   {
-    const LittleMemory limit(rlim_t{512} << 20);
+    const ResourceLimit limit(RLIMIT_AS, address_space() + (rlim_t{512} << 20));
     find_batch_size({*parts.model, parts.processor, *parts.train, collator, c10::kCPU, world}, config);
   }
   CHECK(config.per_device_train_batch_size < 1 << 15);

@@ -11,7 +11,7 @@
 #include "capstan/train/throughput.h"
 #include "capstan/train/trainer.h"
 #include "support/catch.h"
-#include "support/tiny_training.h"
+#include "unit/train/tiny_run.h"
 
 using namespace capstan;
 
@@ -25,19 +25,10 @@ std::set<std::string> trained(const std::vector<std::string>& freeze, const std:
   return names;
 }
 
-const fs::path& cache_directory() {
-  static const TempDir temp;
-  static const fs::path path = testing::tiny_cache(temp.path());
-  return path;
-}
-
-TrainerConfig tiny_config() {
-  TrainerConfig config;
-  config.per_device_train_batch_size = 4;
-  config.max_steps = 8;
-  config.learning_rate = 5e-3;
-  config.weight_decay = 0.01;
-  config.max_tokens = 16;
+TrainerConfig eight_steps() {
+  TrainerConfig config = testing::tiny_config(8);
+  config.warmup_steps = 0;
+  config.logging_steps = TrainerConfig{}.logging_steps;
   config.save_steps = "4";
   config.save_total_limit = 0;
   config.eval_strategy = "steps";
@@ -45,14 +36,8 @@ TrainerConfig tiny_config() {
   return config;
 }
 
-TrainingParts tiny_parts(const std::optional<LoraConfig>& lora = {}) {
-  TrainingParts parts;
-  parts.model = create_model(testing::tiny_model_config(0.1), 11);
-  parts.train = std::make_shared<const Cache>(cache_directory(), "train");
-  parts.validation = std::make_shared<const Cache>(cache_directory(), "validation");
-  parts.tokenizer = parts.train->tokenizer();
-  parts.processor = ImageProcessor(parts.train->processor());
-  parts.generation = {.max_new_tokens = 12, .decoder_start_token_id = 256, .eos_token_id = 256, .pad_token_id = 256};
+TrainingParts parts_with(const std::optional<LoraConfig>& lora = {}) {
+  TrainingParts parts = testing::tiny_parts();
   parts.lora = lora;
   parts.base_model = "base";
   if (lora) add_adapter(*parts.model, *lora, 5);
@@ -61,7 +46,7 @@ TrainingParts tiny_parts(const std::optional<LoraConfig>& lora = {}) {
 
 TrainResult train(const TrainerConfig& config, const fs::path& run, const std::optional<LoraConfig>& lora = {}) {
   RunDir directory(run);
-  Trainer trainer(config, tiny_parts(lora));
+  Trainer trainer(config, parts_with(lora));
   trainer.restore(directory, "auto");
   return trainer.fit(directory);
 }
@@ -123,8 +108,8 @@ TEST_CASE("a weight with an adapter cannot be trained itself", "[train][freeze]"
 }
 
 TEST_CASE("a frozen encoder costs no graph and no optimizer state", "[train][freeze]") {
-  auto parts = tiny_parts();
-  auto config = tiny_config();
+  auto parts = parts_with();
+  auto config = eight_steps();
   config.freeze = {"encoder"};
   const auto model = parts.model;
   const auto all = count_parameters(*model);
@@ -152,21 +137,21 @@ TEST_CASE("a frozen encoder costs no graph and no optimizer state", "[train][fre
 }
 
 TEST_CASE("a run with frozen parts, an adapter or recomputed blocks resumes bit for bit", "[train][freeze]") {
-  auto config = tiny_config();
+  auto config = eight_steps();
   SECTION("frozen") { config.freeze = {"encoder", "*.wte.*"}; }
   SECTION("recomputed") { config.gradient_checkpointing = true; }
   check_exact_resume(config, {});
 }
 
 TEST_CASE("a run with an adapter resumes bit for bit", "[train][lora]") {
-  auto config = tiny_config();
+  auto config = eight_steps();
   config.unfreeze = {"decoder.transformer.ln_f"};
   config.gradient_checkpointing = GENERATE(false, true);
   check_exact_resume(config, kLora);
 }
 
 TEST_CASE("recomputing blocks changes no weight", "[train][recompute]") {
-  auto config = tiny_config();
+  auto config = eight_steps();
   config.bf16 = GENERATE(false, true);
   const TempDir kept, again;
   train(config, kept.path());
@@ -177,7 +162,7 @@ TEST_CASE("recomputing blocks changes no weight", "[train][recompute]") {
 
 TEST_CASE("a checkpoint with an adapter is an ordinary model beside the adapter", "[train][lora]") {
   const TempDir run;
-  auto config = tiny_config();
+  auto config = eight_steps();
   const TrainResult result = train(config, run.path(), kLora);
   const auto merged = create_model(testing::tiny_model_config(0.1), 1);
   merged->load_state(read_safetensors(result.checkpoint / "model.safetensors"));
@@ -198,17 +183,17 @@ TEST_CASE("a checkpoint with an adapter is an ordinary model beside the adapter"
 
 TEST_CASE("a run does not go on with another adapter or other weights under it", "[train][lora]") {
   const TempDir run;
-  train(tiny_config(), run.path(), kLora);
+  train(eight_steps(), run.path(), kLora);
   const auto refused = [&](TrainingParts parts) {
     RunDir directory(run.path());
-    Trainer trainer(tiny_config(), std::move(parts));
+    Trainer trainer(eight_steps(), std::move(parts));
     CHECK_THROWS_WITH(trainer.restore(directory, "auto"), ContainsSubstring("another adapter (model.lora)"));
   };
   LoraConfig other = kLora;
   other.r = 3;
-  refused(tiny_parts(other));
-  refused(tiny_parts());
-  TrainingParts parts = tiny_parts();
+  refused(parts_with(other));
+  refused(parts_with());
+  TrainingParts parts = parts_with();
   parts.model = create_model(testing::tiny_model_config(0.1), 12);
   parts.lora = kLora;
   add_adapter(*parts.model, kLora, 5);

@@ -1,6 +1,4 @@
 // What bends a run: periods, early stopping, skipped updates, averages, signals, failing saves.
-#include <sys/resource.h>
-
 #include <csignal>
 #include <fstream>
 #include <limits>
@@ -10,6 +8,7 @@
 #include "capstan/core/json.h"
 #include "capstan/core/signals.h"
 #include "capstan/models/pretrained.h"
+#include "support/resource_limit.h"
 #include "unit/train/tiny_run.h"
 
 using namespace capstan;
@@ -25,23 +24,6 @@ std::vector<std::int64_t> steps_with(const fs::path& run, const std::string& key
 }
 
 using Steps = std::vector<std::int64_t>;
-
-// While it lives, no file can grow beyond so many bytes.
-class SmallFilesOnly {
- public:
-  explicit SmallFilesOnly(rlim_t bytes) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit now{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &now);
-  }
-  ~SmallFilesOnly() { ::setrlimit(RLIMIT_FSIZE, &before_); }
-  SmallFilesOnly(const SmallFilesOnly&) = delete;
-  SmallFilesOnly& operator=(const SmallFilesOnly&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 }  // namespace
 
@@ -185,7 +167,7 @@ TEST_CASE("a checkpoint that cannot be written leaves the others and the trainin
   config.report_to.clear();
   config.async_save = GENERATE(true, false);
   {
-    const SmallFilesOnly limit(8 << 10);  // metrics fit, weights do not: a full disk
+    const ResourceLimit limit(RLIMIT_FSIZE, 8 << 10);  // metrics fit, weights do not: a full disk
     RunDir directory(temp.path());
     Trainer trainer(config, tiny_parts());
     trainer.restore(directory, "auto");
