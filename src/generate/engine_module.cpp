@@ -8,7 +8,7 @@
 #include "capstan/core/error.h"
 #include "generate/engines.h"
 #include "generate/module_step.h"
-#include "generate/step_graph.h"
+#include "nn/step_graph.h"
 
 namespace capstan {
 namespace {

@@ -2,7 +2,7 @@
 #include "capstan/image/processor.h"
 
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/tensor.h>
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -80,14 +80,25 @@ Image ImageProcessor::resize(const Image& image) const {
   return filled;
 }
 
+namespace {
+
+// [C, 1, 1]. Filled one by one, because a copy from the CPU would wait for a GPU.
+at::Tensor channel_values(const std::vector<double>& values, const at::TensorOptions& options) {
+  at::Tensor result_C11 = at::empty({static_cast<std::int64_t>(values.size()), 1, 1}, options);
+  for (std::size_t c = 0; c < values.size(); ++c) result_C11.select(0, static_cast<std::int64_t>(c)).fill_(values[c]);
+  return result_C11;
+}
+
+}  // namespace
+
 at::Tensor ImageProcessor::normalize(const at::Tensor& pixels_BHWC) const {
   CAPSTAN_ASSERT(pixels_BHWC.scalar_type() == at::kByte && pixels_BHWC.size(-1) == 3);
   const at::Tensor batch_BHWC = pixels_BHWC.dim() == 3 ? pixels_BHWC.unsqueeze(0) : pixels_BHWC;
   CAPSTAN_ASSERT(batch_BHWC.dim() == 4);
   // Step by step in float32, as transformers does it, so that results differ by rounding at most.
   const auto options = at::TensorOptions().dtype(at::kFloat).device(batch_BHWC.device());
-  const at::Tensor mean_C11 = at::tensor(config_.image_mean, options).view({3, 1, 1});
-  const at::Tensor std_C11 = at::tensor(config_.image_std, options).view({3, 1, 1});
+  const at::Tensor mean_C11 = channel_values(config_.image_mean, options);
+  const at::Tensor std_C11 = channel_values(config_.image_std, options);
   at::Tensor out_BCHW = batch_BHWC.permute({0, 3, 1, 2}).to(at::kFloat, false, true, at::MemoryFormat::Contiguous);
   return out_BCHW.mul_(config_.rescale_factor).sub_(mean_C11).div_(std_C11);
 }

@@ -80,10 +80,8 @@ at::Tensor Gpt2::forward(const at::Tensor& input_ids_BT, const at::Tensor& encod
   if (cache != nullptr) prepare(*cache, blocks_.size(), num_new);
 
   const at::Tensor positions_TD = wpe_.narrow(0, num_past, num_new);
-  const bool sparse =
-      sparse_embedding_gradient_ && config_.tie_word_embeddings && wte_.is_cpu() && wte_.requires_grad();
   const at::Tensor embedded_BTD =
-      at::embedding(wte_, input_ids_BT, /*padding_idx=*/-1, /*scale_grad_by_freq=*/false, sparse);
+      config_.tie_word_embeddings ? tied_embedding_.forward(wte_, input_ids_BT) : at::embedding(wte_, input_ids_BT);
   if (embedding_gradient_shrink_ != 1 && embedded_BTD.requires_grad())
     embedded_BTD.register_hook(
         [share = embedding_gradient_shrink_](const at::Tensor& gradient) { return gradient * share; });

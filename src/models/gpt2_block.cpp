@@ -95,7 +95,7 @@ Gpt2Mlp::Gpt2Mlp(const Gpt2Config& config) : activation_(parse_activation(config
 }
 
 at::Tensor Gpt2Mlp::forward(const at::Tensor& x_BTD) {
-  return c_proj_->forward(activate(c_fc_->forward(x_BTD), activation_));
+  return c_proj_->forward_activated(c_fc_->forward(x_BTD), activation_);
 }
 
 Gpt2Block::Gpt2Block(const Gpt2Config& config, std::size_t layer) : resid_dropout_(config.resid_pdrop), layer_(layer) {

@@ -1,6 +1,7 @@
 // One block of a vision transformer under a family's names.
 #include <ATen/ATen.h>
 
+#include "capstan/nn/autocast.h"
 #include "capstan/nn/drop_path.h"
 #include "capstan/nn/scope.h"
 #include "models/vision_transformer.h"
@@ -40,7 +41,8 @@ at::Tensor VisionBlock::forward(const at::Tensor& x_BSD) {
   return attended_BSD + drop(feed_forward(norm_2_->forward(attended_BSD)));
 }
 
-at::Tensor VisionBlock::attention(const at::Tensor& x_BSD) {
+at::Tensor VisionBlock::attention(const at::Tensor& normed_BSD) {
+  const at::Tensor x_BSD = normed_BSD.to(product_type(normed_BSD));  // once for three products
   const at::Tensor q_BNSK = split_heads(query_->forward(x_BSD), num_heads_);
   const at::Tensor k_BNSK = split_heads(key_->forward(x_BSD), num_heads_);
   const at::Tensor v_BNSK = split_heads(value_->forward(x_BSD), num_heads_);
@@ -49,7 +51,7 @@ at::Tensor VisionBlock::attention(const at::Tensor& x_BSD) {
 }
 
 at::Tensor VisionBlock::feed_forward(const at::Tensor& x_BSD) {
-  return fc_2_->forward(activate(fc_1_->forward(x_BSD), activation_));
+  return fc_2_->forward_activated(fc_1_->forward(x_BSD), activation_);
 }
 
 at::Tensor VisionBlock::drop(const at::Tensor& x) const {

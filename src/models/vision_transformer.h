@@ -27,7 +27,7 @@ class VisionBlock : public torch::nn::Module {
   AttentionKernel attention_kernel = AttentionKernel::kSdpa;
 
  private:
-  at::Tensor attention(const at::Tensor& x_BSD);
+  at::Tensor attention(const at::Tensor& normed_BSD);
   at::Tensor feed_forward(const at::Tensor& x_BSD);
   at::Tensor drop(const at::Tensor& x) const;
 

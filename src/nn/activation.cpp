@@ -34,4 +34,20 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
   CAPSTAN_ASSERT(false);
 }
 
+at::Tensor activation_gradient(const at::Tensor& gradient, const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kGelu:
+      return at::gelu_backward(gradient, x);
+    case Activation::kGeluNew:
+      return at::gelu_backward(gradient, x, "tanh");
+    case Activation::kRelu:
+      return at::threshold_backward(gradient, x, 0);
+    case Activation::kSilu:
+      return at::silu_backward(gradient, x);
+    case Activation::kTanh:
+      return at::tanh_backward(gradient, at::tanh(x));
+  }
+  CAPSTAN_ASSERT(false);
+}
+
 }  // namespace capstan

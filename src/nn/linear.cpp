@@ -1,9 +1,8 @@
-// Both layouts end in one matrix product with the bias added inside it.
+// Two layouts of one product; adapters are added outside of it.
 #include "capstan/nn/linear.h"
 
-#include <ATen/ATen.h>
-
 #include "capstan/nn/placeholder.h"
+#include "nn/lean_linear.h"
 
 namespace capstan {
 
@@ -13,8 +12,11 @@ LinearImpl::LinearImpl(std::int64_t in_features, std::int64_t out_features, bool
   if (with_bias) bias = register_parameter("bias", new_weight({out_features}));
 }
 
-at::Tensor LinearImpl::forward(const at::Tensor& x) const {
-  return adapted(at::linear(x, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt), x);
+at::Tensor LinearImpl::forward(const at::Tensor& x) const { return adapted(lean_linear({x, weight, bias}), x); }
+
+at::Tensor LinearImpl::forward_activated(const at::Tensor& x, Activation activation) const {
+  if (has_lora()) return forward(activate(x, activation));  // the adapter needs the activated values too
+  return lean_linear({x, weight, bias, /*transposed=*/false, activation});
 }
 
 TransposedLinearImpl::TransposedLinearImpl(std::int64_t in_features, std::int64_t out_features)
@@ -24,10 +26,12 @@ TransposedLinearImpl::TransposedLinearImpl(std::int64_t in_features, std::int64_
 }
 
 at::Tensor TransposedLinearImpl::forward(const at::Tensor& x) const {
-  // One matrix product with the bias added inside it, whatever the number of leading dimensions.
-  std::vector<std::int64_t> sizes = x.sizes().vec();
-  sizes.back() = weight.size(1);
-  return adapted(at::addmm(bias, x.reshape({-1, weight.size(0)}), weight).view(sizes), x);
+  return adapted(lean_linear({x, weight, bias, /*transposed=*/true}), x);
+}
+
+at::Tensor TransposedLinearImpl::forward_activated(const at::Tensor& x, Activation activation) const {
+  if (has_lora()) return forward(activate(x, activation));
+  return lean_linear({x, weight, bias, /*transposed=*/true, activation});
 }
 
 }  // namespace capstan

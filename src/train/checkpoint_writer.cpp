@@ -20,10 +20,11 @@ void CheckpointWriter::save(std::int64_t step, Snapshot snapshot, RotationRule r
   finish();
   if (!in_background_) return write(step, snapshot, rule);
   detach_snapshot(snapshot);
-  job_ = std::async(std::launch::async, [this, step, rule = std::move(rule),
-                                         snapshot = std::make_shared<const Snapshot>(std::move(snapshot))] {
-    write(step, *snapshot, rule);
-  });
+  job_ = std::async(std::launch::async,
+                    [this, step, rule = std::move(rule), snapshot = std::make_shared<Snapshot>(std::move(snapshot))] {
+                      fetch_snapshot(*snapshot);
+                      write(step, *snapshot, rule);
+                    });
 }
 
 void CheckpointWriter::finish() {

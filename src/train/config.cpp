@@ -64,6 +64,8 @@ void TrainerConfig::check(std::vector<std::string>& problems) const {
       if (group.learning_rate.value_or(0) > 0)
         problems.emplace_back("param_groups: a group has a learning_rate, but the general one is 0");
   if (bf16 && fp16) problems.emplace_back("bf16, fp16: only one of them can be true");
+  if (cuda_graphs && gradient_checkpointing)
+    problems.emplace_back("cuda_graphs, gradient_checkpointing: only one of them can be true");
   const auto together = whole_number(captions_per_image);
   if (captions_per_image != "all" && (!together || *together < 1))
     problems.push_back(

@@ -13,6 +13,7 @@
 #include "capstan/train/loss.h"
 #include "capstan/train/param_groups.h"
 #include "capstan/train/sharded_optimizer.h"
+#include "train/recorded_loss.h"
 
 namespace capstan {
 
@@ -32,6 +33,10 @@ UpdateStep::UpdateStep(std::shared_ptr<VisionEncoderDecoder> model, ImageProcess
   const auto& entry = optimizers().find(config.optim);
   optimizer_ = parallel.zero_stage > 0 && world_->size() > 1 ? make_sharded(entry, parameters_, options, world_)
                                                              : entry.make(parameters_, options);
+  if (config.cuda_graphs && world_->size() == 1 && can_record_steps(device))
+    recorded_ = std::make_unique<RecordedLoss>(
+        model_, processor_, config, parameters_, device,
+        [device](const auto& work, const StepGraph* beside) { return record_step(device, work, beside); });
   if (world_->size() == 1) return;
   std::vector<at::Tensor> tensors;
   std::vector<std::string> names;
@@ -91,6 +96,12 @@ at::Tensor UpdateStep::backward(std::span<const CaptionBatch> batches, std::int6
                             .z_loss = config_.z_loss,
                             .scale = 1.0 / static_cast<double>(num_tokens)};
   for (std::size_t i = 0; i < batches.size(); ++i) {
+    if (recorded_) {
+      if (const auto loss = recorded_->backward(batches[i], options.scale, scaler_, /*first=*/i == 0)) {
+        total += *loss;
+        continue;
+      }
+    }
     if (reducer_) reducer_->prepare(i + 1 == batches.size());
     at::Tensor loss;
     {
@@ -138,12 +149,12 @@ StepResult PendingStep::result() {
 }
 
 // Alone, gradients are given away: the next backward pass then moves its own in instead of adding to zeros. Shared
-// ones are views of the buckets that travel, and stay.
+// ones are views of the buckets that travel, and recorded work knows its own by address: both stay.
 void UpdateStep::drop_gradients() {
   const at::NoGradGuard no_grad;
   for (NamedParameter& parameter : parameters_) {
     at::Tensor& gradient = parameter.tensor.mutable_grad();
-    if (!reducer_)
+    if (!reducer_ && !recorded_)
       gradient.reset();
     else if (gradient.defined())
       gradient.zero_();

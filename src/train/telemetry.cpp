@@ -36,6 +36,8 @@ double Telemetry::epoch() const {
 }
 
 void Telemetry::record(const StepResult& result, std::int64_t step, double seconds, double wait_seconds) {
+  ++totals_.steps;
+  totals_.step_seconds += seconds;
   LogWindow& window = state_.window;
   window.seconds += seconds;
   window.wait_seconds += wait_seconds;
@@ -67,6 +69,7 @@ void Telemetry::write_line(const StepResult& result, std::int64_t step) {
   if (options_.peak_flops > 0)
     figures.emplace_back("mfu", per_second(window.flops, window.seconds) / options_.peak_flops);
   if (result.loss_scale != 1) figures.emplace_back("loss_scale", result.loss_scale);
+  if (save_seconds_ > 0) figures.emplace_back("save_seconds", std::exchange(save_seconds_, 0.0));
   figures.emplace_back("memory_bytes", static_cast<double>(peak_memory_bytes(options_.device)));
   Json line{{"step", step}, {"epoch", epoch()}};
   for (const auto& [name, value] : figures) line[name] = value;
@@ -107,6 +110,20 @@ void Telemetry::record_event(const std::string& event, const Figures& facts, con
   if (!options_.writes) return;
   progress_.pause();
   log_warning(message);
+}
+
+void Telemetry::record_save(double seconds) {
+  save_seconds_ += seconds;
+  ++totals_.saves;
+  totals_.save_seconds += seconds;
+}
+
+std::string Telemetry::saves_text() const {
+  if (totals_.saves == 0 || totals_.steps == 0) return "";
+  const double each = totals_.save_seconds / static_cast<double>(totals_.saves);
+  const double step = totals_.step_seconds / static_cast<double>(totals_.steps);
+  return fmt::format("{} save{} held training for {:.0f} ms each, {:.1f} steps' time", totals_.saves,
+                     totals_.saves == 1 ? "" : "s", 1e3 * each, each / step);
 }
 
 void Telemetry::rolled_back() {

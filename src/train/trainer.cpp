@@ -57,12 +57,11 @@ TrainingParts ready_to_train(const TrainerConfig& config, TrainingParts parts) {
   CAPSTAN_ASSERT(parts.lora.has_value() == has_adapter(*parts.model));
   if (!parts.world) parts.world = std::make_shared<const World>(World::alone());
   set_numerics(config);
-  if (parts.device.is_cpu()) keep_freed_memory();
+  if (parts.device.is_cpu()) use_block_heap();
   apply_freeze(*parts.model, config.freeze, config.unfreeze);
   freeze_unused(*parts.model);
   parts.model->set_gradient_checkpointing(config.gradient_checkpointing);
   parts.model->decoder().set_embedding_gradient_shrink(config.embedding_gradient_shrink);
-  parts.model->decoder().set_sparse_embedding_gradient(true);
   parts.model->to(parts.device);
   std::vector<at::Tensor> weights;
   for (const auto& item : parts.model->named_parameters()) weights.push_back(item.value().detach());
@@ -357,7 +356,9 @@ TrainResult Trainer::finish(double seconds) {
   end.best_checkpoint =
       state_.best_model_checkpoint.empty() ? end.checkpoint : directory_->path() / state_.best_model_checkpoint;
   if (Reporting* const reporting = telemetry_->reporting()) reporting->refresh();
+  const std::string saves = telemetry_->saves_text();
   telemetry_.reset();
+  if (parts_.world->is_main() && !saves.empty()) log_info(saves);
   if (parts_.world->is_main()) log_info(peak_memory_text(parts_.device));
   feed_.reset();
   profiler_.reset();

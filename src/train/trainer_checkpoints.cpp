@@ -1,6 +1,8 @@
 // The part of Trainer that writes and reads checkpoints.
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "capstan/checkpoint/safetensors.h"
 #include "capstan/core/error.h"
 #include "capstan/core/files.h"
@@ -84,6 +86,7 @@ Snapshot Trainer::take_snapshot() {
 
 void Trainer::save() {
   settle();
+  const auto begin = std::chrono::steady_clock::now();
   look_after_writer(true);
   Snapshot snapshot = take_snapshot();
   saved_step_ = state_.global_step;
@@ -94,6 +97,7 @@ void Trainer::save() {
   } catch (const std::exception& error) {
     note_failed_save(error);
   }
+  telemetry_->record_save(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
 }
 
 RotationRule Trainer::rotation() const {
@@ -167,8 +171,7 @@ void Trainer::load(const fs::path& checkpoint) {
   state_.early_stopping.resize(config_.early_stopping.size());
   // What ended the run may no longer hold.
   const bool more_time = periods_.max_seconds == 0 || state_.seconds < periods_.max_seconds;
-  if ((state_.ended == "max_time" && more_time) ||
-      (state_.ended == "early_stopping" && config_.early_stopping.empty()))
+  if ((state_.ended == "max_time" && more_time) || (state_.ended == "early_stopping" && config_.early_stopping.empty()))
     state_.ended.clear();
   load_weights(checkpoint);
   update_.optimizer().load_state(read_safetensors(checkpoint / kOptimizerFile));

@@ -6,7 +6,7 @@
 
 namespace capstan::testing {
 
-// While it lives, `resource` (RLIMIT_FSIZE, RLIMIT_AS) of this process is bounded by `most` bytes. A file that grows
+// While it lives, `resource` (RLIMIT_FSIZE, RLIMIT_DATA) of this process is bounded by `most` bytes. A file that grows
 // beyond the bound is an error of write() and no signal.
 class ResourceLimit {
  public:

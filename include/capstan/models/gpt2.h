@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "capstan/core/fields.h"
+#include "capstan/nn/tied_embedding.h"
 
 namespace capstan {
 
@@ -106,9 +107,6 @@ class Gpt2 : public torch::nn::Module {
   // Share of the gradient that reaches the token embeddings from the input side; 1 is all of it (GLM-130B, Zeng et al.,
   // 2022, found a tenth to keep training stable).
   void set_embedding_gradient_shrink(double share) { embedding_gradient_shrink_ = share; }
-  // For training with a loss that uses lm_head: where it shares the token embedding, on a CPU, the few rows of gradient
-  // from the input side are added to those of the head, instead of a table full of zeros.
-  void set_sparse_embedding_gradient(bool on) { sparse_embedding_gradient_ = on; }
   void set_drop_path_rate(double rate);
   void set_attn_implementation(std::string_view name);  // "sdpa" or "eager"; reorder_and_upcast_attn is always eager
   const Gpt2Config& config() const { return config_; }
@@ -117,10 +115,10 @@ class Gpt2 : public torch::nn::Module {
   Gpt2Config config_;
   bool gradient_checkpointing_ = false;
   double embedding_gradient_shrink_ = 1;
-  bool sparse_embedding_gradient_ = false;
   at::Tensor wte_;             // [V, D]
   at::Tensor wpe_;             // [n_positions, D]
   at::Tensor lm_head_weight_;  // [V, D]; undefined when tied to wte
+  TiedEmbedding tied_embedding_;
   std::vector<std::shared_ptr<Gpt2Block>> blocks_;
   torch::nn::LayerNorm ln_f_{nullptr};
 };

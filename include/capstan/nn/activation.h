@@ -13,5 +13,7 @@ enum class Activation { kGelu, kGeluNew, kRelu, kSilu, kTanh };
 Activation parse_activation(std::string_view name);
 
 at::Tensor activate(const at::Tensor& x, Activation activation);
+// Gradient of x, given the gradient of activate(x).
+at::Tensor activation_gradient(const at::Tensor& gradient, const at::Tensor& x, Activation activation);
 
 }  // namespace capstan

@@ -1,8 +1,9 @@
-// Linear layers in the two weight layouts that published models use.
+// Linear layers in the two weight layouts that published models use. Not differentiable twice.
 #pragma once
 #include <ATen/core/Tensor.h>
 #include <torch/nn/pimpl.h>
 
+#include "capstan/nn/activation.h"
 #include "capstan/nn/lora.h"
 
 namespace capstan {
@@ -12,6 +13,8 @@ class LinearImpl : public LoraLayer {
  public:
   LinearImpl(std::int64_t in_features, std::int64_t out_features, bool with_bias = true);
   at::Tensor forward(const at::Tensor& x) const;  // [..., in] -> [..., out]
+  // forward(activate(x)), for which training keeps x and not activate(x) too.
+  at::Tensor forward_activated(const at::Tensor& x, Activation activation) const;
 };
 TORCH_MODULE(Linear);
 
@@ -19,7 +22,8 @@ TORCH_MODULE(Linear);
 class TransposedLinearImpl : public LoraLayer {
  public:
   TransposedLinearImpl(std::int64_t in_features, std::int64_t out_features);
-  at::Tensor forward(const at::Tensor& x) const;  // [..., in] -> [..., out]
+  at::Tensor forward(const at::Tensor& x) const;                                   // [..., in] -> [..., out]
+  at::Tensor forward_activated(const at::Tensor& x, Activation activation) const;  // as Linear's
 };
 TORCH_MODULE(TransposedLinear);
 

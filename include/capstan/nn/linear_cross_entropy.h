@@ -11,6 +11,7 @@ struct CrossEntropyOptions {
   double label_smoothing = 0;  // share of the target that is spread over the vocabulary (Szegedy et al., 2016)
   double z_loss = 0;           // adds z_loss * log(sum of exp(logits))^2 per position (PaLM, Chowdhery et al., 2022)
   double scale = 1;            // of the result, usually 1 / number of positions
+  bool ignores = false;        // whether labels may be -100: such a position adds nothing
   std::int64_t chunk = 512;    // positions whose logits [chunk, V] exist at a time
 };
 

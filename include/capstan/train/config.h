@@ -36,6 +36,7 @@ struct TrainerConfig {
   bool fp16 = false;
   bool tf32 = true;
   bool deterministic = false;
+  bool cuda_graphs = false;
   bool gradient_checkpointing = false;
   std::vector<std::string> freeze;
   std::vector<std::string> unfreeze;
@@ -101,6 +102,9 @@ struct TrainerConfig {
     v("tf32", tf32, "Let products of float32 use TensorFloat-32 on GPUs that have it.");
     v("deterministic", deterministic,
       "On a GPU, only algorithms that give the same bits each time; slower. A CPU always does.");
+    v("cuda_graphs", cuda_graphs,
+      "Record forward and backward on a GPU once for each shape of batch and replay them. For one process, and while "
+      "batches are so small that launching takes longer than computing.");
     v("gradient_checkpointing", gradient_checkpointing,
       "Keep only the input of each block and compute the block again for the gradients: less memory, more time.");
     v("freeze", freeze,

@@ -1,6 +1,9 @@
 // Everything that a checkpoint holds, and its files. What is listed here is what "resumable" means.
 #pragma once
+#include <c10/core/Event.h>
+
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -28,12 +31,16 @@ struct Snapshot {
   GenerationConfig generation;
   std::shared_ptr<const Tokenizer> tokenizer;
   ImageProcessor processor;
-  std::string state;          // trainer_state.json
-  std::string configuration;  // the resolved configuration, as YAML
+  std::string state;                     // trainer_state.json
+  std::string configuration;             // the resolved configuration, as YAML
+  std::shared_ptr<c10::Event> copied{};  // of a GPU: comes when detach_snapshot's copies are there
 };
 
-// Copies every tensor to memory of its own on the CPU, so that training may go on while the rest is written.
+// Copies every tensor to memory of its own, so that training may go on while the rest is written. A GPU copies within
+// its own memory, as far as it lasts, and is not waited for.
 void detach_snapshot(Snapshot& snapshot);
+// Brings a detached snapshot to the CPU, on any thread and beside what the GPU does meanwhile.
+void fetch_snapshot(Snapshot& snapshot);
 void write_snapshot(const Snapshot& snapshot, const std::filesystem::path& folder);
 
 }  // namespace capstan

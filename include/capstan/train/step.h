@@ -54,6 +54,8 @@ class PendingStep {
   bool scaled_;
 };
 
+class RecordedLoss;
+
 class UpdateStep {
  public:
   UpdateStep(std::shared_ptr<VisionEncoderDecoder> model, ImageProcessor processor, const TrainerConfig& config,
@@ -85,6 +87,7 @@ class UpdateStep {
   std::shared_ptr<const World> world_;
   std::vector<NamedParameter> parameters_;
   std::unique_ptr<GradientReducer> reducer_;
+  std::unique_ptr<RecordedLoss> recorded_;
   std::unique_ptr<Optimizer> optimizer_;
   Ema ema_;
   GradScaler scaler_;

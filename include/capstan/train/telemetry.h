@@ -43,6 +43,10 @@ class Telemetry {
   void record_evaluation(const std::map<std::string, double>& scores, double seconds);
   void record_event(const std::string& event, const std::vector<std::pair<std::string, double>>& facts,
                     const std::string& message);
+  // A checkpoint was saved, and training stood still for so long.
+  void record_save(double seconds);
+  // "3 saves held training for 402 ms each, 0.2 steps' time"; empty where there were none.
+  std::string saves_text() const;
   // The history was cut back to a checkpoint's.
   void rolled_back();
   // Takes the live line away so that other text can be printed.
@@ -60,6 +64,11 @@ class Telemetry {
   TelemetryOptions options_;
   std::optional<Reporting> reporting_;
   Progress progress_;
+  double save_seconds_ = 0;  // since the last line
+  struct {
+    std::int64_t steps = 0, saves = 0;
+    double step_seconds = 0, save_seconds = 0;
+  } totals_;
   bool behind_ = false;  // metrics.jsonl lacks lines that could not be written
 };
 

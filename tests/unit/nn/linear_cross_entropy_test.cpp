@@ -53,6 +53,32 @@ TEST_CASE("loss and gradients equal the plain formula for every option and chunk
         }
 }
 
+TEST_CASE("ignored positions add nothing", "[nn][cross_entropy]") {
+  const CrossEntropyOptions options{.label_smoothing = 0.1, .z_loss = 1e-2, .scale = 0.5, .ignores = true, .chunk = 7};
+  Inputs ours, theirs;
+  const at::Tensor kept = at::tensor({0, 3, 4, 9, 15, 22}, at::kLong);
+  const at::Tensor labels = at::full_like(ours.labels, -100).index_copy(0, kept, ours.labels.index_select(0, kept));
+  const at::Tensor loss = linear_cross_entropy(ours.hidden, ours.weight, labels, options);
+  const at::Tensor expected =
+      linear_cross_entropy(theirs.hidden.index_select(0, kept), theirs.weight, theirs.labels.index_select(0, kept),
+                           {.label_smoothing = 0.1, .z_loss = 1e-2, .scale = 0.5});
+  loss.backward();
+  expected.backward();
+  CHECK(loss.item<double>() == Approx(expected.item<double>()).epsilon(2e-6));
+  CHECK(difference(ours.hidden.grad(), theirs.hidden.grad()) < 2e-6);
+  CHECK(difference(ours.weight.grad(), theirs.weight.grad()) < 2e-6);
+}
+
+TEST_CASE("in float16 gradients are not scaled before the loss scale is there", "[nn][cross_entropy]") {
+  // Scaled at once they would be below 6e-8, the smallest number of float16.
+  Inputs ours(at::kHalf), theirs(at::kHalf);
+  const CrossEntropyOptions options{.scale = 1e-7};
+  (linear_cross_entropy(ours.hidden, ours.weight, ours.labels, options) * 1e7).backward();
+  linear_cross_entropy(theirs.hidden, theirs.weight, theirs.labels).backward();
+  CHECK(difference(ours.hidden.grad().to(at::kFloat), theirs.hidden.grad().to(at::kFloat)) < 2e-3);
+  CHECK(difference(ours.weight.grad().to(at::kFloat), theirs.weight.grad().to(at::kFloat)) < 2e-3);
+}
+
 TEST_CASE("what needs no gradient gets none", "[nn][cross_entropy]") {
   Inputs in;
   in.weight.set_requires_grad(false);

@@ -10,11 +10,14 @@ using namespace capstan::testing;
 
 namespace {
 
-rlim_t address_space() {
-  std::ifstream file("/proc/self/statm");
-  rlim_t pages = 0;
-  file >> pages;
-  return pages * 4096;
+// What RLIMIT_DATA counts: memory that can be written and belongs to nobody else.
+rlim_t data_size() {
+  std::ifstream file("/proc/self/status");
+  std::string word;
+  rlim_t kibibytes = 0;
+  while (file >> word)
+    if (word == "VmData:") file >> kibibytes;
+  return kibibytes * 1024;
 }
 
 }  // namespace
@@ -32,7 +35,7 @@ TEST_CASE("a batch is halved until it fits, and an update keeps its size", "[tra
   const Collator collator{.eos_token_id = 256, .max_tokens = 16};
   const at::Tensor before = parts.model->state().at("decoder.transformer.wte.weight").clone();
   {
-    const ResourceLimit limit(RLIMIT_AS, address_space() + (rlim_t{512} << 20));
+    const ResourceLimit limit(RLIMIT_DATA, data_size() + (rlim_t{512} << 20));
     find_batch_size({*parts.model, parts.processor, *parts.train, collator, c10::kCPU, world}, config);
   }
   CHECK(config.per_device_train_batch_size < 1 << 15);

@@ -5,6 +5,7 @@
 #include "capstan/train/loss.h"
 #include "capstan/train/param_groups.h"
 #include "support/tiny_training.h"
+#include "train/recorded_loss.h"
 
 using namespace capstan;
 
@@ -81,6 +82,17 @@ TensorMap weights_after(const std::vector<CaptionBatch>& batches) {
   return result;
 }
 
+// Stands for a recording: the same work is done again on what then lies in its inputs.
+class Again final : public StepGraph {
+ public:
+  explicit Again(std::function<at::Tensor()> work) : work_(std::move(work)) { work_(); }
+  const at::Tensor& replay() override { return result_ = work_(); }
+
+ private:
+  std::function<at::Tensor()> work_;
+  at::Tensor result_;
+};
+
 }  // namespace
 
 TEST_CASE("the loss over real positions equals the plain formula, gradients too", "[train][loss]") {
@@ -100,17 +112,36 @@ TEST_CASE("the loss over real positions equals the plain formula, gradients too"
   }
 }
 
-TEST_CASE("few rows of embedding gradient give the same gradient of the table", "[train][loss]") {
-  const CaptionBatch batch = make_batch();
-  const auto table = [&](bool sparse) {
-    const auto model = make_model();
-    model->decoder().set_sparse_embedding_gradient(sparse);
-    return gradients(*model, caption_loss(*model, make_processor(), batch, {}, c10::kCPU))
-        .at("decoder.transformer.wte.weight");
-  };
-  const at::Tensor plain = table(false), sparse = table(true);
-  CHECK_FALSE(sparse.is_sparse());
-  CHECK((sparse - plain).abs().max().item<double>() < 1e-5 * plain.abs().max().item<double>());
+TEST_CASE("recorded work on padded shapes gives the loss and gradients of the batch at hand", "[train][loss]") {
+  const auto model = make_model(), plain = make_model();
+  TrainerConfig config;
+  config.label_smoothing_factor = 0.1;
+  config.z_loss = 1e-2;
+  const auto parameters = trainable_parameters(*model, config);
+  RecordedLoss recorded(model, make_processor(), config, parameters, c10::kCPU,
+                        [](const auto& work, const StepGraph*) { return std::make_unique<Again>(work); });
+  const GradScaler scaler(config, c10::kCPU);
+  const LossOptions options{.label_smoothing = 0.1, .z_loss = 1e-2, .scale = 0.25};
+  CaptionBatch batch = make_batch(), other = make_batch();
+  other.pixels_PHWC = other.pixels_PHWC.flip(0);
+  other.labels_BT = other.labels_BT.roll(1, 0).narrow(1, 0, 6).contiguous();
+  CHECK_FALSE(recorded.backward(batch, 0.25, scaler, true));   // met once
+  CHECK_FALSE(recorded.backward(batch, 0.25, scaler, false));  // there are gradients that trying would change
+  for (const CaptionBatch* now : {&batch, &other}) {
+    CaptionBatch untouched = *now;
+    untouched.pixels_PHWC = now->pixels_PHWC.clone();
+    const at::Tensor expected = caption_loss(*plain, make_processor(), *now, options, c10::kCPU);
+    const TensorMap theirs = gradients(*plain, expected);
+    const auto loss = recorded.backward(*now, 0.25, scaler, true);
+    REQUIRE(loss);
+    CHECK(loss->item<double>() == Approx(expected.item<double>()).epsilon(1e-6));
+    for (const NamedParameter& parameter : parameters) {
+      INFO(parameter.name);
+      CHECK(at::allclose(parameter.tensor.grad(), theirs.at(parameter.name), 1e-4, 1e-6));
+      parameter.tensor.grad().zero_();
+    }
+    CHECK(now->pixels_PHWC.equal(untouched.pixels_PHWC));
+  }
 }
 
 TEST_CASE("the update does not depend on how captions are cut into micro-batches", "[train][step]") {
