@@ -46,6 +46,11 @@ TEST_CASE("periods may be epochs and tokens, and the lines say how fast it goes"
     CHECK(line[key].get<double>() >= 0);
   }
   for (const char* name : {"checkpoint-4", "checkpoint-8", "checkpoint-12"}) CHECK(fs::exists(temp.path() / name));
+  std::vector<bool> held;  // by saves since the line before
+  for (const auto& each : metrics_of(temp.path()))
+    if (each.contains("loss")) held.push_back(each.contains("save_seconds"));
+  CHECK(held.at(0) == false);
+  CHECK(held.at(1));
 
   config.logging_steps = "150 tokens";
   train(config, temp.path() / "tokens");
